@@ -1,0 +1,16 @@
+-- 视频片段索引：每个片段一行。 One row per clip: which camera, when, how long, how good.
+-- @grain clip_id
+-- @check not_null(clip_id, camera_id, begin_at, end_at)
+-- @check in_range(length_seconds, 0, 86400)
+SELECT
+  clip_id,
+  camera_id,
+  begin_at,
+  end_at,
+  (arrow_cast(end_at, 'Int64') - arrow_cast(begin_at, 'Int64')) / 1000000 AS length_seconds,
+  quality,
+  storage_ref,
+  biz_date,
+  source_batch,
+  source_line
+FROM source.video_index

@@ -1,0 +1,84 @@
+-- 警情异常升高：某街道某类别一日警情明显高于过去 15 周同一星期几。
+-- A street and category whose incidents of a day stand clearly above the same weekday of the 15 weeks before.
+-- Holidays are neither judged nor used as a baseline; days on which the county delivered nothing are not zeros.
+-- A warning needs 5 incidents, and the lower limit of the day's count above the upper limit of the baseline mean.
+-- @grain county, area, category, biz_date
+-- @column observed zh "当日起数" incidents of the day
+-- @column expected zh "基线均值" mean of the baseline days
+-- @column upper zh "基线上限" upper 95 % limit of the baseline mean, exact Poisson
+-- @check unique(county, area, category, biz_date)
+-- @check in_range(observed, 5, 1000000)
+-- @check in_range(weeks_used, 8, 15)
+WITH day AS (
+  SELECT county, area, category, arrow_cast(biz_date, 'Int32') AS day_no, count(*) AS n
+  FROM mart.citizen_alarm
+  WHERE area IS NOT NULL
+  GROUP BY county, area, category, biz_date
+),
+usable AS (
+  SELECT f.county, f.day_no
+  FROM (SELECT DISTINCT county, biz_date, arrow_cast(biz_date, 'Int32') AS day_no FROM mart.citizen_alarm) AS f
+  LEFT JOIN ref.calendar AS k ON k.date = f.biz_date
+  WHERE coalesce(k.day_type, 'workday') <> 'holiday'
+),
+candidate AS (
+  SELECT d.county, d.area, d.category, d.day_no, d.n AS observed
+  FROM day AS d
+  JOIN usable AS u ON u.county = d.county AND u.day_no = d.day_no
+  WHERE d.n >= 5
+),
+past AS (
+  SELECT county, area, category, day_no, observed, unnest(range(1, 16)) AS weeks_back
+  FROM candidate
+),
+baseline AS (
+  SELECT
+    p.county,
+    p.area,
+    p.category,
+    p.day_no,
+    p.observed,
+    count(*) AS weeks_used,
+    coalesce(sum(d.n), 0) AS incidents
+  FROM (SELECT *, day_no - 7 * weeks_back AS past_no FROM past) AS p
+  JOIN usable AS u ON u.county = p.county AND u.day_no = p.past_no
+  LEFT JOIN day AS d
+    ON d.county = p.county AND d.area = p.area AND d.category = p.category AND d.day_no = p.past_no
+  GROUP BY p.county, p.area, p.category, p.day_no, p.observed
+),
+judged AS (
+  SELECT
+    *,
+    CAST(incidents AS DOUBLE) / weeks_used AS expected,
+    poisson_interval(incidents, 0.95)['upper'] / weeks_used AS upper,
+    poisson_interval(observed, 0.9998)['lower'] AS observed_lower
+  FROM baseline
+  WHERE weeks_used >= 8
+)
+SELECT
+  'surge-' || j.area || '-' || j.category || '-' || CAST(arrow_cast(arrow_cast(j.day_no, 'Int32'), 'Date32') AS VARCHAR) AS warning_id,
+  j.county,
+  j.area,
+  j.category,
+  c.name_zh AS category_zh,
+  c.name_en AS category_en,
+  arrow_cast(arrow_cast(j.day_no, 'Int32'), 'Date32') AS biz_date,
+  j.observed,
+  round(j.expected, 2) AS expected,
+  round(j.upper, 2) AS upper,
+  round(j.observed_lower, 2) AS observed_lower,
+  j.weeks_used,
+  CASE WHEN j.observed_lower > 8 * j.upper THEN 'red' WHEN j.observed_lower > 4 * j.upper THEN 'orange'
+       WHEN j.observed_lower > 2 * j.upper THEN 'yellow' ELSE 'blue' END AS grade,
+  CASE WHEN j.observed_lower > 8 * j.upper THEN 'city' WHEN j.observed_lower > 2 * j.upper THEN 'county'
+       ELSE 'station' END AS level,
+  coalesce(a.name_zh, j.area) AS place_zh,
+  coalesce(a.name_en, j.area) AS place_en,
+  coalesce(a.name_zh, j.area) || ' ' || c.name_zh || ' ' || CAST(j.observed AS VARCHAR) || ' 起，过去 ' || CAST(j.weeks_used AS VARCHAR)
+    || ' 个同星期日均 ' || CAST(round(j.expected, 2) AS VARCHAR) || ' 起，基线上限 ' || CAST(round(j.upper, 2) AS VARCHAR) || ' 起' AS reason_zh,
+  coalesce(a.name_en, j.area) || ': ' || CAST(j.observed AS VARCHAR) || ' × ' || c.name_en || '; mean of ' || CAST(j.weeks_used AS VARCHAR)
+    || ' same weekdays ' || CAST(round(j.expected, 2) AS VARCHAR) || ', upper limit ' || CAST(round(j.upper, 2) AS VARCHAR) AS reason_en
+FROM judged AS j
+JOIN ref.category AS c ON c.code = j.category
+LEFT JOIN ref.area AS a ON a.code = j.area
+WHERE j.observed_lower > j.upper

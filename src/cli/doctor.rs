@@ -1,0 +1,99 @@
+//! `fenghuo doctor`: whether this machine and this site can do the work.
+
+use std::path::Path;
+
+use crate::cli::open::Opened;
+use crate::cli::print::Printer;
+use crate::error::{Error, Kind, Result, fail};
+use crate::lake::Lake;
+use crate::model::Models;
+use crate::pipeline::files::contracts;
+
+/// Check the site, its key, its lake and its models
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> {
+    let opened = Opened::at(site)?;
+    let lake = &opened.lake;
+    let findings: Vec<(&'static str, Result<String>)> = vec![
+        ("doctor_key", opened.key().map(|_| String::new())),
+        ("doctor_outside", key_outside(&opened)),
+        ("doctor_contracts", contracts(&opened.site).map(|found| found.len().to_string())),
+        ("doctor_models", Models::load(&opened.site).map(|models| models.ordered.len().to_string())),
+        ("doctor_lake", probe(lake)),
+        ("doctor_tables", tables(lake).await),
+        ("doctor_releases", lake.releases().await.map(|numbers| numbers.len().to_string())),
+        ("doctor_leftovers", leftovers(lake)),
+    ];
+    let mut failed: Vec<Error> = Vec::new();
+    for (title, finding) in findings {
+        let title = printer.words(title, &[]);
+        match finding {
+            Ok(detail) => printer.data(&format!("ok      {title} {detail}\n"))?,
+            Err(error) => {
+                printer.data(&format!("failed  {title}\n"))?;
+                failed.push(error);
+            }
+        }
+    }
+    for error in &failed {
+        printer.error(error);
+    }
+    if failed.is_empty() { Ok(()) } else { Err(fail(Kind::Check, "doctor_failed", &[&failed.len()])) }
+}
+
+/// A key inside the lake would leave with every copy of it.
+fn key_outside(opened: &Opened) -> Result<String> {
+    let path = opened.site.path(&opened.site.settings.lake.key_file);
+    match path.canonicalize() {
+        Ok(path) if path.starts_with(opened.lake.root()) => Err(fail(Kind::Denied, "key_in_lake", &[&path.display()])),
+        _ => Ok(String::new()),
+    }
+}
+
+/// Commits need hard links that refuse an existing name.
+fn probe(lake: &Lake) -> Result<String> {
+    let first = lake.root().join(format!("probe-{}", std::process::id()));
+    let second = first.with_extension("link");
+    let outcome = (|| {
+        std::fs::write(&first, b"probe")?;
+        std::fs::hard_link(&first, &second)?;
+        match std::fs::hard_link(&first, &second) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(cause) => Err(cause),
+            Ok(()) => Err(std::io::Error::other("an existing name was linked over")),
+        }
+    })();
+    for path in [&first, &second] {
+        let _ = std::fs::remove_file(path);
+    }
+    outcome.map(|()| String::new()).map_err(|cause| crate::error::io_error(lake.root(), &cause))
+}
+
+async fn tables(lake: &Lake) -> Result<String> {
+    let names = lake.table_names().await?;
+    for name in &names {
+        if let Some(table) = lake.table(name).await? {
+            table.rows()?;
+        }
+    }
+    Ok(names.len().to_string())
+}
+
+/// Staged files of writers that died; harmless, and reported with their number.
+fn leftovers(lake: &Lake) -> Result<String> {
+    let mut pending = vec![lake.root().to_owned()];
+    let mut found = 0;
+    while let Some(folder) = pending.pop() {
+        let entries = std::fs::read_dir(&folder).map_err(|cause| crate::error::io_error(&folder, &cause))?;
+        for entry in entries.flatten() {
+            if entry.path().is_dir() {
+                pending.push(entry.path());
+            } else if entry.file_name().to_string_lossy().contains('#') {
+                found += 1;
+            }
+        }
+    }
+    Ok(found.to_string())
+}

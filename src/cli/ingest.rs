@@ -1,0 +1,70 @@
+//! `fenghuo ingest`: source files into source tables, without building anything.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::clock::{SystemClock, entropy, run_id};
+use crate::cli::open::Opened;
+use crate::cli::print::Printer;
+use crate::error::{Kind, Result, fail};
+use crate::pipeline::Run;
+use crate::pipeline::files::{Assigned, assign, contracts};
+use crate::time::Clock;
+
+/// Read source files into source tables
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Contract to ingest, or all
+    #[arg(value_name = "CONTRACT")]
+    contract: Option<String>,
+    /// Files, where they are not the contract's own
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
+    let opened = Opened::at(site)?;
+    let key = opened.key()?;
+    let contracts = contracts(&opened.site)?;
+    let mut files = assign(&opened.site, &contracts)?;
+    if let Some(name) = &args.contract {
+        let Some(contract) = contracts.iter().find(|contract| contract.name == *name) else {
+            let known: Vec<&str> = contracts.iter().map(|contract| contract.name.as_str()).collect();
+            let near = crate::config::text::closest(name, known.iter().copied()).unwrap_or("—");
+            return Err(fail(Kind::Missing, "no_contract", &[name]).hint("no_contract_hint", &[&near, &known.join(" ")]));
+        };
+        if args.files.is_empty() {
+            files.retain(|file| file.contract.name == *name);
+        } else {
+            files = args
+                .files
+                .iter()
+                .map(|path| Assigned {
+                    contract: contract.clone(),
+                    shown: path.display().to_string(),
+                    bytes: std::fs::metadata(path).map_or(0, |found| found.len()),
+                    path: path.clone(),
+                })
+                .collect();
+        }
+    }
+    if files.is_empty() {
+        let pattern = args.contract.as_ref().and_then(|name| contracts.iter().find(|contract| contract.name == *name));
+        let pattern = pattern.map_or_else(|| "inbox/*".to_owned(), |contract| contract.from.clone());
+        return Err(fail(Kind::Missing, "no_files", &[&pattern]));
+    }
+    let run = Run {
+        site: &opened.site,
+        lake: &opened.lake,
+        key: &key,
+        clock: &SystemClock,
+        entropy: entropy()?,
+        run_id: run_id(SystemClock.now())?,
+    };
+    let outcome = run.files(&files, &contracts, printer).await?;
+    let sum = |of: fn(&crate::ingest::Report) -> u64| outcome.reports.iter().map(of).sum::<u64>();
+    printer.say(
+        "ingest_done",
+        &[&outcome.reports.len(), &sum(|r| r.read), &sum(|r| r.accepted), &sum(|r| r.duplicate), &sum(|r| r.rejected)],
+    );
+    Ok(())
+}

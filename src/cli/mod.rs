@@ -1,0 +1,166 @@
+//! The command line: one thin file a command. Clock, randomness, environment and printing live here
+//! and nowhere else.
+
+mod clock;
+mod completions;
+mod demo;
+mod doctor;
+mod init;
+mod ingest;
+mod open;
+mod output;
+mod plan;
+mod print;
+mod query;
+mod release;
+mod run;
+mod schema;
+mod score;
+mod status;
+mod table;
+mod workbook;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::error::{Kind, Result, fail};
+use crate::message::{Language, Message, keys};
+use print::Printer;
+
+/// Places, times and processes are scored; people never are
+#[derive(Debug, Parser)]
+#[command(name = "fenghuo", version, max_term_width = 100)]
+struct Cli {
+    /// Folder of the site
+    #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "FENGHUO_SITE")]
+    site: PathBuf,
+    /// Language of messages: zh or en
+    #[arg(long, global = true, value_name = "LANG", env = "FENGHUO_LANG", value_parser = ["zh", "en"])]
+    lang: Option<String>,
+    /// Say nothing but data and errors
+    #[arg(long, global = true, env = "FENGHUO_QUIET")]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Init(init::Args),
+    Status(status::Args),
+    Doctor(doctor::Args),
+    Ingest(ingest::Args),
+    Plan(plan::Args),
+    Run(run::Args),
+    Query(query::Args),
+    Release(release::Args),
+    Table(table::Args),
+    Workbook(workbook::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+}
+
+/// Parses, runs, prints; the exit code is the kind of the error.
+pub fn main() -> ExitCode {
+    let language = language();
+    let matches = match command(language).try_get_matches() {
+        Ok(matches) => matches,
+        // clap knows which of its messages are data (help) and which are errors
+        Err(error) => return ExitCode::from(u8::try_from(error.print().map_or(2, |()| error.exit_code())).unwrap_or(2)),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(u8::try_from(error.print().map_or(2, |()| error.exit_code())).unwrap_or(2)),
+    };
+    let printer = Printer::new(language, cli.quiet);
+    if let Ok(point) = std::env::var("FENGHUO_CRASH_POINT") {
+        crate::lake::crash::arm(&point);
+    }
+    match start(&cli, &printer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn start(cli: &Cli, printer: &Printer) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // planning of deep queries recurses
+        .thread_stack_size(8 << 20)
+        .build()
+        .map_err(|cause| fail(Kind::Unavailable, "runtime_failed", &[]).because(cause))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = dispatch(cli, printer) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(fail(Kind::Interrupted, "interrupted", &[])),
+        }
+    });
+    // a parser thread may still hold a file; it has nothing to finish
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
+    let site = cli.site.as_path();
+    match &cli.command {
+        Command::Demo(args) => demo::run(args, printer).await,
+        Command::Init(args) => init::run(args, printer),
+        Command::Status(args) => status::run(args, site, printer).await,
+        Command::Doctor(args) => doctor::run(args, site, printer).await,
+        Command::Ingest(args) => ingest::run(args, site, printer).await,
+        Command::Plan(args) => plan::run(args, site, printer).await,
+        Command::Run(args) => run::run(args, site, printer).await,
+        Command::Query(args) => query::run(args, site, printer).await,
+        Command::Release(args) => release::run(args, site, printer).await,
+        Command::Table(args) => table::run(args, site, printer).await,
+        Command::Workbook(args) => workbook::run(args, site, printer).await,
+        Command::Schema(args) => schema::run(args, printer),
+        Command::Completions(args) => completions::run(args, printer),
+    }
+}
+
+/// The language of `--lang`, else of the locale.
+fn language() -> Language {
+    let flag = std::env::args().skip_while(|arg| arg != "--lang").nth(1);
+    let flag = flag.or_else(|| std::env::args().find_map(|arg| arg.strip_prefix("--lang=").map(str::to_owned)));
+    let locale = ["FENGHUO_LANG", "LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    match flag.or(locale) {
+        Some(name) if name.starts_with("zh") => Language::Chinese,
+        _ => Language::English,
+    }
+}
+
+/// The command tree with its help from the catalogue.
+fn command(language: Language) -> clap::Command {
+    let mut command = localized(Cli::command(), "help", language);
+    for name in command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect::<Vec<_>>() {
+        command = command.mut_subcommand(&name, |sub| {
+            let key = format!("help_{name}");
+            let mut sub = localized(sub, &key, language);
+            for inner in sub.get_subcommands().map(|sub| sub.get_name().to_owned()).collect::<Vec<_>>() {
+                let key = format!("{key}_{inner}");
+                sub = sub.mut_subcommand(&inner, |sub| localized(sub, &key, language));
+            }
+            sub
+        });
+    }
+    command
+}
+
+fn localized(command: clap::Command, key: &str, language: Language) -> clap::Command {
+    let text = |key: &str| keys().into_iter().find(|known| *known == key).map(|known| Message::new(known, &[]).in_language(language));
+    let command = match text(key) {
+        Some(about) => command.about(about),
+        None => command,
+    };
+    command.mut_args(|arg| match text(&format!("arg_{}", arg.get_id())) {
+        Some(help) => arg.help(help),
+        None => arg,
+    })
+}

@@ -1,0 +1,91 @@
+//! Results in the form a person or program asked for.
+
+use std::path::PathBuf;
+
+use arrow::util::pretty::pretty_format_batches_with_schema;
+use clap::ValueEnum;
+
+use crate::cli::print::Printer;
+use crate::engine::session::Table;
+use crate::error::{Error, Kind, Result, fail, io_error};
+
+/// The forms of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// A table for reading.
+    Table,
+    /// RFC 4180 text with a header.
+    Csv,
+    /// An array of objects.
+    Json,
+    /// A Parquet file.
+    Parquet,
+}
+
+/// What and where.
+#[derive(Debug, clap::Args)]
+pub(super) struct Output {
+    /// What to write
+    #[arg(long, value_enum, default_value = "table", env = "FENGHUO_OUTPUT")]
+    output: Form,
+    /// Where to write it, instead of the standard output
+    #[arg(long, value_name = "FILE", env = "FENGHUO_OUT")]
+    out: Option<PathBuf>,
+}
+
+impl Output {
+    /// Writes a result.
+    pub(super) fn write(&self, table: &Table, printer: &Printer) -> Result<()> {
+        let bytes = match self.output {
+            Form::Table => pretty_format_batches_with_schema(table.schema.clone(), &table.batches).map(|text| format!("{text}\n").into_bytes()).map_err(broken)?,
+            Form::Csv => csv(table)?,
+            Form::Json => json(table)?,
+            Form::Parquet if self.out.is_none() => return Err(fail(Kind::Input, "output_needs_file", &[])),
+            Form::Parquet => parquet(table)?,
+        };
+        match &self.out {
+            Some(path) => std::fs::write(path, bytes).map_err(|cause| io_error(path, &cause)),
+            None => printer.bytes(&bytes),
+        }
+    }
+}
+
+fn broken(cause: impl std::fmt::Display) -> Error {
+    fail(Kind::Bug, "output_failed", &[]).because(cause)
+}
+
+fn csv(table: &Table) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(&mut bytes);
+    for batch in &table.batches {
+        writer.write(batch).map_err(broken)?;
+    }
+    drop(writer);
+    if bytes.is_empty() {
+        let names: Vec<&str> = table.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        bytes = format!("{}\n", names.join(",")).into_bytes();
+    }
+    Ok(bytes)
+}
+
+fn json(table: &Table) -> Result<Vec<u8>> {
+    let mut writer = arrow::json::WriterBuilder::new().with_explicit_nulls(true).build::<_, arrow::json::writer::JsonArray>(Vec::new());
+    for batch in &table.batches {
+        writer.write(batch).map_err(broken)?;
+    }
+    writer.finish().map_err(broken)?;
+    let mut bytes = writer.into_inner();
+    if bytes.is_empty() {
+        bytes.extend_from_slice(b"[]");
+    }
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn parquet(table: &Table) -> Result<Vec<u8>> {
+    let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), table.schema.clone(), None).map_err(broken)?;
+    for batch in &table.batches {
+        writer.write(batch).map_err(broken)?;
+    }
+    writer.into_inner().map_err(broken)
+}

@@ -1,0 +1,148 @@
+//! The only owner of stdout (data) and stderr (talk, progress).
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::{Error, Kind, Result, fail};
+use crate::ingest::{Outcome, Progress, Report};
+use crate::message::{Language, Message};
+use crate::pipeline::Watch;
+
+/// Speaks one language to one person.
+#[derive(Debug)]
+pub(super) struct Printer {
+    language: Language,
+    quiet: bool,
+    bar: Mutex<Option<(ProgressBar, Arc<AtomicBool>)>>,
+}
+
+const TICK: Duration = Duration::from_millis(100);
+
+impl Printer {
+    pub(super) fn new(language: Language, quiet: bool) -> Printer {
+        Printer { language, quiet, bar: Mutex::new(None) }
+    }
+
+    pub(super) fn language(&self) -> Language {
+        self.language
+    }
+
+    /// The words of a catalogue text.
+    pub(super) fn words(&self, key: &'static str, args: &[&dyn std::fmt::Display]) -> String {
+        Message::new(key, args).in_language(self.language)
+    }
+
+    /// Writes data to stdout. A closed pipe ends the program quietly, as `head` expects.
+    pub(super) fn data(&self, text: &str) -> Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes raw bytes to stdout.
+    pub(super) fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(cause) => Err(fail(Kind::Unavailable, "stdout_failed", &[]).because(cause)),
+        }
+    }
+
+    /// Says something to the person.
+    pub(super) fn say(&self, key: &'static str, args: &[&dyn std::fmt::Display]) {
+        self.line(&self.words(key, args));
+    }
+
+    /// Says one line of plain text.
+    pub(super) fn line(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        match self.bar.lock().ok().as_deref() {
+            Some(Some((bar, _))) => bar.suspend(|| talk(text)),
+            _ => talk(text),
+        }
+    }
+
+    /// Prints an error, also where everything else is quiet.
+    pub(super) fn error(&self, error: &Error) {
+        self.end_bar();
+        talk(&error.render(self.language));
+    }
+
+    /// Asks a question on the terminal.
+    pub(super) fn ask(&self, question: &str, default: &str) -> Result<String> {
+        let failed = |cause: std::io::Error| fail(Kind::Unavailable, "stdout_failed", &[]).because(cause);
+        let mut err = std::io::stderr().lock();
+        write!(err, "{question} [{default}] ").and_then(|()| err.flush()).map_err(failed)?;
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map_err(failed)?;
+        let answer = line.trim();
+        Ok(if answer.is_empty() { default.to_owned() } else { answer.to_owned() })
+    }
+
+    /// Whether a person can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    fn end_bar(&self) {
+        if let Ok(mut bar) = self.bar.lock()
+            && let Some((bar, done)) = bar.take()
+        {
+            done.store(true, Ordering::Relaxed);
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn talk(text: &str) {
+    // a person who closed stderr does not want to hear
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+impl Watch for Printer {
+    fn said(&self, message: Message) {
+        self.line(&message.in_language(self.language));
+    }
+
+    fn reading(&self, file: &str, bytes: u64, progress: Arc<Progress>) {
+        self.end_bar();
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {bar:20} {eta} {prefix}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(file.to_owned());
+        let done = Arc::new(AtomicBool::new(false));
+        let rows = self.words("rows_unit", &[]);
+        std::thread::spawn({
+            let (bar, done) = (bar.clone(), done.clone());
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    bar.set_position(progress.bytes.load(Ordering::Relaxed));
+                    bar.set_prefix(format!("{} {rows}", progress.rows.load(Ordering::Relaxed)));
+                    std::thread::sleep(TICK);
+                }
+            }
+        });
+        if let Ok(mut slot) = self.bar.lock() {
+            *slot = Some((bar, done));
+        }
+    }
+
+    fn read(&self, report: &Report) {
+        self.end_bar();
+        match report.outcome {
+            Outcome::Stored => self.say(
+                "file_stored",
+                &[&report.file, &report.read, &report.accepted, &report.duplicate, &report.rejected],
+            ),
+            Outcome::AlreadyThere => self.say("file_already", &[&report.file]),
+        }
+    }
+}

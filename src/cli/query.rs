@@ -1,0 +1,32 @@
+//! `fenghuo query`: one SELECT on a release. Source tables and tokens are not visible here.
+
+use std::path::Path;
+
+use crate::cli::open::Opened;
+use crate::cli::output::Output;
+use crate::cli::print::Printer;
+use crate::engine::Bounds;
+use crate::error::Result;
+use crate::model::pinned;
+
+/// Run one SELECT on a release
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The SELECT
+    #[arg(value_name = "SQL")]
+    sql: String,
+    /// Release to read, the newest by default
+    #[arg(long, value_name = "RELEASE", env = "FENGHUO_AS_OF")]
+    as_of: Option<u64>,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
+    let opened = Opened::at(site)?;
+    let release = opened.release(args.as_of).await?;
+    let limits = &opened.site.settings.limits;
+    let session = pinned::session(&opened.lake, Bounds::from(limits), &release).await?;
+    let table = session.query("query", &args.sql, limits.query_rows).await?;
+    args.output.write(&table, printer)
+}

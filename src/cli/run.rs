@@ -1,0 +1,56 @@
+//! `fenghuo run`: plan, ingest, build, check, release, pages.
+
+use std::path::Path;
+
+use crate::cli::clock::{SystemClock, entropy, run_id};
+use crate::cli::open::Opened;
+use crate::cli::print::Printer;
+use crate::error::Result;
+use crate::pipeline::Run;
+use crate::pipeline::run::Outcome;
+use crate::time::Clock;
+
+/// Run a pipeline: ingest, build, check, publish
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Pipeline
+    #[arg(value_name = "PIPELINE", default_value = "nightly")]
+    pipeline: String,
+}
+
+pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
+    let opened = Opened::at(site)?;
+    let outcome = pipeline(&opened, &args.pipeline, printer).await?;
+    told(&outcome, printer);
+    Ok(())
+}
+
+/// Runs a pipeline on an opened site.
+pub(super) async fn pipeline(opened: &Opened, name: &str, printer: &Printer) -> Result<Outcome> {
+    let key = opened.key()?;
+    let run = Run {
+        site: &opened.site,
+        lake: &opened.lake,
+        key: &key,
+        clock: &SystemClock,
+        entropy: entropy()?,
+        run_id: run_id(SystemClock.now())?,
+    };
+    run.pipeline(name, printer).await
+}
+
+/// Says what a run did.
+pub(super) fn told(outcome: &Outcome, printer: &Printer) {
+    let mut reasons: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
+    for (model, input) in &outcome.off {
+        reasons.entry(input).or_default().push(model);
+    }
+    for (input, models) in reasons {
+        printer.say("models_off", &[&models.join(", "), &input]);
+    }
+    let key = if outcome.published { "release_published" } else { "release_kept" };
+    printer.say(key, &[&outcome.release, &outcome.built.len(), &outcome.kept, &outcome.digest.get(..16).unwrap_or_default()]);
+    for page in &outcome.pages {
+        printer.say("page_written", &[page]);
+    }
+}

@@ -1,0 +1,66 @@
+//! `fenghuo status`: last night on one screen.
+
+use std::path::Path;
+
+use crate::cli::open::Opened;
+use crate::cli::print::Printer;
+use crate::engine::Bounds;
+use crate::error::Result;
+use crate::model::pinned;
+
+/// Show the last run, the release and its warnings on one screen
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+/// Each part of the screen: its title in the catalogue, its tables, its query.
+const PARTS: [(&str, &[&str], &str); 4] = [
+    (
+        "status_runs",
+        &["ops.run"],
+        "SELECT run_id, pipeline, status, release, \
+         CAST((arrow_cast(ended_at, 'Int64') - arrow_cast(started_at, 'Int64')) / 1000000 AS BIGINT) AS seconds \
+         FROM ops.run ORDER BY started_at DESC LIMIT 5",
+    ),
+    (
+        "status_trouble",
+        &["ops.step"],
+        "SELECT run_id, kind, name, message FROM ops.step WHERE status = 'failed' ORDER BY started_at DESC LIMIT 5",
+    ),
+    (
+        "status_feeds",
+        &["ops.ingest"],
+        "SELECT table_name, count(*) AS files, sum(read) AS read, sum(accepted) AS accepted, sum(duplicate) AS duplicate, \
+         sum(rejected) AS rejected, max(last_day) AS last_day FROM ops.ingest GROUP BY table_name ORDER BY table_name",
+    ),
+    (
+        "status_warnings",
+        &["warning.surge"],
+        "SELECT biz_date, grade, place_zh, category_zh, observed, expected FROM warning.surge \
+         WHERE biz_date > (SELECT max(biz_date) FROM warning.surge) - INTERVAL '7 days' ORDER BY biz_date DESC, observed DESC LIMIT 10",
+    ),
+];
+
+pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> {
+    let opened = Opened::at(site)?;
+    let release = opened.release(None).await?;
+    let limits = &opened.site.settings.limits;
+    let session = pinned::session(&opened.lake, Bounds::from(limits), &release).await?;
+    let digest = release.digest.get(..16).unwrap_or_default();
+    let mut screen = format!("{}\n", printer.words("status_release", &[&release.release, &release.made_at, &release.tables.len(), &digest]));
+    for (title, tables, sql) in PARTS {
+        let there = tables.iter().all(|table| release.tables.contains_key(*table) || matches!(*table, "ops.run" | "ops.step"));
+        if !there {
+            continue;
+        }
+        let table = session.query("status", sql, limits.query_rows).await?;
+        if table.rows() == 0 {
+            continue;
+        }
+        let text = arrow::util::pretty::pretty_format_batches(&table.batches).map(|text| text.to_string()).unwrap_or_default();
+        screen.push_str(&format!("\n{}\n{text}\n", printer.words(title, &[])));
+    }
+    for (model, input) in &release.off {
+        screen.push_str(&format!("{}\n", printer.words("models_off", &[model, input])));
+    }
+    printer.data(&screen)
+}

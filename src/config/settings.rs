@@ -1,0 +1,179 @@
+//! The settings of a site: `fenghuo.toml` over the embedded `defaults.toml`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::text;
+use crate::error::{Kind, Result, fail};
+use crate::message::Message;
+
+/// All settings of a site, fully resolved.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Who this site is and how it counts days.
+    pub site: SiteSettings,
+    /// Where tables, keys and pages live.
+    pub lake: LakeSettings,
+    /// Bounds on everything that can grow.
+    pub limits: Limits,
+}
+
+/// Who the site is and how it counts.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSettings {
+    /// Short name, used in file names.
+    pub name: String,
+    /// Title in Chinese.
+    pub title_zh: String,
+    /// Title in English.
+    pub title_en: String,
+    /// `city` or `county`.
+    pub profile: Profile,
+    /// IANA zone of the site's calendar.
+    pub timezone: String,
+    /// Local time `HH:MM` at which a statistics day begins.
+    pub day_cutoff: String,
+    /// First day of a week.
+    pub week_start: WeekStart,
+    /// Which of the three local readings of 1-3-5 minutes holds.
+    pub response_reading: ResponseReading,
+    /// Which identifier patterns are searched for.
+    pub identifier_pack: Pack,
+    /// Whether the data are synthetic, which every page then says.
+    pub synthetic: bool,
+}
+
+/// City centre or county sub-centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum Profile {
+    City,
+    County,
+}
+
+/// First day of a week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum WeekStart {
+    Monday,
+    Sunday,
+}
+
+/// The three local readings of "1-3-5 minutes" (domain dictionary, section 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum ResponseReading {
+    PlaceCircle,
+    ForceTier,
+    Urgency,
+}
+
+/// A pack of identifier patterns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pack {
+    /// Resident identity numbers, mobile numbers and plates of mainland China.
+    Cn,
+    /// Social security and telephone numbers of the United States.
+    Us,
+    /// International telephone numbers and bank account numbers.
+    Eu,
+}
+
+/// Where things live.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LakeSettings {
+    /// Folder of the site or `file://` URL of the lake.
+    pub url: String,
+    /// Key file, outside the lake, mode 0600.
+    pub key_file: String,
+    /// Folder of rendered pages.
+    pub pages: String,
+}
+
+/// Bounds on everything that can grow.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one source record.
+    pub record_bytes: usize,
+    /// Rows handed from parser to writer at once.
+    pub batch_rows: usize,
+    /// Rows that a query returns.
+    pub query_rows: usize,
+    /// Memory of one query, MiB.
+    pub query_memory_mebibytes: usize,
+    /// Rejects listed per file; a file with more is refused whole.
+    pub rejects_per_batch: usize,
+    /// Seconds to wait for the site lease.
+    pub lease_wait_seconds: u64,
+    /// Partitions of a query plan; fixed so that plans do not depend on the machine.
+    pub target_partitions: usize,
+}
+
+const DEFAULTS: &str = include_str!("defaults.toml");
+
+impl Settings {
+    /// The settings of a site: its file's text over the defaults.
+    ///
+    /// # Errors
+    /// `Input` with the place of every unknown key (and the nearest known one), of a syntax error,
+    /// or of a value of the wrong type.
+    pub fn parse(path: &str, user: &str) -> Result<Settings> {
+        let mut merged: toml::Table =
+            DEFAULTS.parse().map_err(|cause| fail(Kind::Bug, "defaults_broken", &[]).because(cause))?;
+        let given: toml::Table = user.parse().map_err(|cause| text::toml_error(path, user, &cause))?;
+        let mut problems = Vec::new();
+        for (section, value) in given {
+            let Some(known) = merged.get_mut(&section).and_then(toml::Value::as_table_mut) else {
+                problems.push(text::unknown_key(path, user, &section, merged.keys()));
+                continue;
+            };
+            let toml::Value::Table(value) = value else {
+                let message = Message::new("expected_section", &[&section]);
+                problems.push(text::problem_at_word(path, user, &section, message));
+                continue;
+            };
+            for (key, value) in value {
+                if known.contains_key(&key) {
+                    known.insert(key, value);
+                } else {
+                    problems.push(text::unknown_key(path, user, &key, known.keys()));
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(fail(Kind::Input, "settings_invalid", &[&path]).with_problems(problems));
+        }
+        toml::Value::Table(merged)
+            .try_into()
+            .map_err(|cause: toml::de::Error| fail(Kind::Input, "settings_invalid", &[&path]).because(cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        let settings = Settings::parse("fenghuo.toml", "").expect("defaults are complete");
+        assert_eq!(settings.site.timezone, "Asia/Shanghai");
+        assert_eq!(settings.limits.query_rows, 100_000);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_its_place_and_the_nearest_one() {
+        let text = "[site]\nname = \"x\"\ntimezon = \"UTC\"\n";
+        let error = Settings::parse("fenghuo.toml", text).expect_err("an unknown key");
+        assert_eq!(error.kind(), Kind::Input);
+        assert_eq!((error.problems()[0].place.line, error.problems()[0].place.column), (3, 1));
+        assert!(error.to_string().contains("timezone"), "{error}");
+    }
+}

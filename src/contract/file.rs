@@ -1,0 +1,175 @@
+//! The contract file as written: TOML of two levels, one column on one line.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// `pipelines/contracts/<name>.toml` as a person writes it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContractFile {
+    /// Title in Chinese.
+    pub title_zh: Option<String>,
+    /// Title in English.
+    pub title_en: Option<String>,
+    /// Another contract whose settings and columns hold where this file is silent.
+    pub like: Option<String>,
+    /// Source files: paths of the site with `*`.
+    pub from: Option<String>,
+    /// Table that receives the rows, `source.<kind>`.
+    pub into: Option<String>,
+    /// County of every row, where the file has no `county` column.
+    pub county: Option<String>,
+    /// Source system; documents of one system share the key of their numbers.
+    pub system: Option<String>,
+    /// `rows` (default), `snapshot` or `counts`.
+    pub land: Option<String>,
+    /// `csv` (default) or `ndjson`.
+    pub format: Option<String>,
+    /// `utf-8` (default), `gb18030` or `gbk`.
+    pub encoding: Option<String>,
+    /// Field delimiter of a CSV file, one ASCII character.
+    pub delimiter: Option<String>,
+    /// Reference system of the coordinates: `wgs84`, `cgcs2000`, `gcj02`, `bd09`.
+    pub crs: Option<String>,
+    /// IANA zone of local times, where it is not the site's.
+    pub timezone: Option<String>,
+    /// Columns that identify a row within the source system.
+    pub key: Option<Vec<String>>,
+    /// Column of the instant at which the event happened.
+    pub event_time: Option<String>,
+    /// When a row was known: a column, or `<column> + N minutes`.
+    pub known: Option<String>,
+    /// Who started it: `<column>.<attribute>`, a column, or `constant <origin>`.
+    pub origin: Option<String>,
+    /// Why a constant origin is right; printed on every product.
+    pub origin_reason: Option<String>,
+    /// Which rows may be mapped: `<column>.<attribute>` or `always`.
+    pub mappable: Option<String>,
+    /// Column that says what kind of place it is; only public kinds get a place token.
+    pub place_kind: Option<String>,
+    /// West, south, east, north in degrees; positions outside are out of range.
+    pub bounds: Option<[f64; 4]>,
+    /// Reviewed exceptions of the forbidden-field lexicon: column = reason.
+    #[serde(default)]
+    pub waive: Ordered<String>,
+    /// Columns in the order of the table.
+    #[serde(default)]
+    pub columns: Ordered<ColumnFile>,
+    /// Measures, where the rows are only counted.
+    #[serde(default)]
+    pub counts: Ordered<String>,
+}
+
+/// One column as written.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnFile {
+    /// Name in the source, where it is another.
+    pub from: Option<String>,
+    /// `string`, `int`, `float`, `bool`, `timestamp`, `date`, `lon`, `lat`, `point`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// `public`, `key`, `place`, `token`, `coarse` or `drop`; there is no default.
+    pub protect: Option<String>,
+    /// Whether an empty value rejects the row.
+    pub required: Option<bool>,
+    /// How times are written: a strftime pattern, `rfc3339`, `epoch_s`, `epoch_ms`.
+    pub format: Option<String>,
+    /// Smallest and largest number.
+    pub range: Option<[f64; 2]>,
+    /// The accepted values.
+    pub accept: Option<Vec<String>>,
+    /// Code list in `pipelines/codes/`.
+    pub codes: Option<String>,
+    /// What an unknown code does: `reject` (default) or `keep`.
+    pub unknown: Option<String>,
+    /// What a bad value does: `reject` the row (default) or `blank` the value.
+    pub bad: Option<String>,
+}
+
+/// A TOML table in the order of the file.
+#[derive(Debug, Clone)]
+pub struct Ordered<T>(pub Vec<(String, T)>);
+
+impl<T> Default for Ordered<T> {
+    fn default() -> Self {
+        Ordered(Vec::new())
+    }
+}
+
+impl<T> Ordered<T> {
+    /// The value of `name`.
+    pub fn get(&self, name: &str) -> Option<&T> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Ordered<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Ordered(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries(std::marker::PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Ordered<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Ordered_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        std::collections::BTreeMap::<String, T>::json_schema(generator)
+    }
+}
+
+impl ContractFile {
+    /// This file over `base`: what this file says holds, the rest is the base's.
+    pub fn over(mut self, base: &ContractFile) -> ContractFile {
+        macro_rules! inherit {
+            ($($field:ident),*) => { $( if self.$field.is_none() { self.$field.clone_from(&base.$field); } )* };
+        }
+        inherit!(
+            title_zh, title_en, from, into, county, system, land, format, encoding, delimiter, crs, timezone, key,
+            event_time, known, origin, origin_reason, mappable, place_kind, bounds
+        );
+        let mut columns = base.columns.0.clone();
+        for (name, own) in self.columns.0 {
+            match columns.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, column)) => *column = own.over(column),
+                None => columns.push((name, own)),
+            }
+        }
+        self.columns = Ordered(columns);
+        if self.counts.0.is_empty() {
+            self.counts = base.counts.clone();
+        }
+        if self.waive.0.is_empty() {
+            self.waive = base.waive.clone();
+        }
+        self
+    }
+}
+
+impl ColumnFile {
+    fn over(mut self, base: &ColumnFile) -> ColumnFile {
+        macro_rules! inherit {
+            ($($field:ident),*) => { $( if self.$field.is_none() { self.$field.clone_from(&base.$field); } )* };
+        }
+        inherit!(from, kind, protect, required, format, range, accept, codes, unknown, bad);
+        self
+    }
+}

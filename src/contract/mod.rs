@@ -1,0 +1,12 @@
+//! Contracts: what a source file promises, column by column, and how each value is judged.
+//!
+//! Pure: texts in, values and reasons out. Reading files and writing tables is ingest's work.
+
+pub mod codes;
+pub mod file;
+pub mod resolve;
+pub mod value;
+
+pub use codes::CodeList;
+pub use resolve::{contracts, Column, Contract, Counts, Known, Land, Measure, Origin, Protect, SourceFormat};
+pub use value::{ColumnType, Reason, Value};

@@ -1,0 +1,488 @@
+//! From the file as written to a contract without gaps: every name known, every column protected.
+
+use std::collections::BTreeMap;
+
+use crate::config::site::SiteFile;
+use crate::config::text;
+use crate::contract::codes::CodeList;
+use crate::contract::file::{ColumnFile, ContractFile};
+use crate::contract::value::ColumnType;
+use crate::error::{Kind, Problem, Result, fail};
+use crate::message::Message;
+use crate::place::crs::Crs;
+use crate::time::parse::TimeFormat;
+
+/// What happens to a column's values before anything is written (design §1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protect {
+    /// Written as it is.
+    Public,
+    /// A document number: keyed MAC, one key per source system.
+    Key,
+    /// A public place: keyed token, for allow-listed models.
+    Place,
+    /// Anything of a person: keyed per feed and field, for de-duplication only.
+    Token,
+    /// Written coarser: a date as its year, degrees to two decimals.
+    Coarse,
+    /// Read, checked, never written.
+    Drop,
+}
+
+const PROTECT_NAMES: [(&str, Protect); 6] = [
+    ("public", Protect::Public),
+    ("key", Protect::Key),
+    ("place", Protect::Place),
+    ("token", Protect::Token),
+    ("coarse", Protect::Coarse),
+    ("drop", Protect::Drop),
+];
+
+/// How rows land.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Land {
+    /// Each row once.
+    Rows,
+    /// Each file is a complete statement; readers take the newest of a county.
+    Snapshot,
+    /// Rows are counted; no row is written.
+    Counts,
+}
+
+/// The layout of a source file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceFormat {
+    /// Delimited text with a header.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// When a row was known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// A column, plus a declared lag in microseconds.
+    Column(String, i64),
+    /// The time of ingest.
+    Ingest,
+}
+
+/// Who started a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An attribute of a column's code.
+    Attribute(String, usize),
+    /// A column of the source.
+    Column(String),
+    /// The same for every row, with the reason that every product prints.
+    Constant(String, String),
+    /// Nobody said; spatial products stay off.
+    Unknown,
+}
+
+/// One measure of a counting contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    /// Rows.
+    Rows,
+    /// Distinct values of a column.
+    Distinct(String),
+    /// Rows whose age at the reference date, from the birth date in a column, lies in [low, high].
+    Age(String, i32, i32),
+}
+
+/// What a counting contract writes: measures per cell and month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Column of the date whose month is the reference month.
+    pub month: String,
+    /// Column and values whose rows are counted for the county alone, never by cell.
+    pub county_only: Option<(String, Vec<String>)>,
+    /// Output column and measure.
+    pub measures: Vec<(String, Measure)>,
+}
+
+/// One column, resolved.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Name in the table.
+    pub name: String,
+    /// Name in the source.
+    pub from: String,
+    /// Type.
+    pub kind: ColumnType,
+    /// Protection.
+    pub protect: Protect,
+    /// Whether an empty value rejects the row.
+    pub required: bool,
+    /// How times are written.
+    pub format: TimeFormat,
+    /// Smallest and largest number.
+    pub range: Option<[f64; 2]>,
+    /// Accepted values, any where empty.
+    pub accept: Vec<String>,
+    /// Code list.
+    pub codes: Option<CodeList>,
+    /// Unknown codes are kept (and never mapped).
+    pub keep_unknown: bool,
+    /// A bad value is blanked instead of rejecting the row.
+    pub blank_bad: bool,
+}
+
+/// A contract without gaps.
+#[derive(Debug, Clone)]
+pub struct Contract {
+    /// File stem, the name on the command line.
+    pub name: String,
+    /// Path of the file in the site.
+    pub path: String,
+    /// Titles, Chinese then English.
+    pub title: [String; 2],
+    /// Glob of source files in the site.
+    pub from: String,
+    /// Table that receives the rows.
+    pub into: String,
+    /// County of every row.
+    pub county: Option<String>,
+    /// Source system.
+    pub system: String,
+    /// How rows land.
+    pub land: Land,
+    /// Layout.
+    pub format: SourceFormat,
+    /// Encoding label.
+    pub encoding: &'static encoding_rs::Encoding,
+    /// Field delimiter.
+    pub delimiter: u8,
+    /// Reference system of positions.
+    pub crs: Crs,
+    /// Zone of local times.
+    pub timezone: Option<String>,
+    /// Identifying columns.
+    pub key: Vec<String>,
+    /// Column of the event time.
+    pub event_time: Option<String>,
+    /// When a row was known.
+    pub known: Known,
+    /// Who started it.
+    pub origin: Option<Origin>,
+    /// Column and attribute that say whether a row may be mapped.
+    pub mappable: Option<(String, usize)>,
+    /// Column of the kind of place.
+    pub place_kind: Option<String>,
+    /// West, south, east, north.
+    pub bounds: Option<[f64; 4]>,
+    /// Reviewed exceptions of the lexicon.
+    pub waived: Vec<String>,
+    /// Columns in table order.
+    pub columns: Vec<Column>,
+    /// Measures of a counting contract.
+    pub counts: Option<Counts>,
+}
+
+impl Contract {
+    /// The column of a name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether the rows carry positions.
+    pub fn has_position(&self) -> bool {
+        self.columns.iter().any(|column| column.kind.is_position())
+    }
+}
+
+/// All contracts of a site, resolved. Contracts without `from` are patterns for others only.
+///
+/// # Errors
+/// `Input` with every problem of every file.
+pub fn contracts(files: &[SiteFile], codes: &BTreeMap<String, CodeList>) -> Result<Vec<Contract>> {
+    let mut parsed = BTreeMap::new();
+    for file in files {
+        let contract: ContractFile =
+            toml::from_str(&file.text).map_err(|cause| text::toml_error(&file.path, &file.text, &cause))?;
+        parsed.insert(file.stem().to_owned(), contract);
+    }
+    let mut problems = Vec::new();
+    let mut resolved = Vec::new();
+    for file in files {
+        let Some(own) = parsed.get(file.stem()) else { continue };
+        let merged = match &own.like {
+            None => own.clone(),
+            Some(base) => match parsed.get(base) {
+                Some(base) if base.like.is_none() => own.clone().over(base),
+                _ => {
+                    problems.push(text::unknown_key(&file.path, &file.text, base, parsed.keys()));
+                    continue;
+                }
+            },
+        };
+        if merged.from.is_none() {
+            continue;
+        }
+        let mut resolver = Resolver { file, merged: &merged, codes, problems: &mut problems };
+        resolved.extend(resolver.contract());
+    }
+    if problems.is_empty() { Ok(resolved) } else { Err(fail(Kind::Input, "contracts_invalid", &[]).with_problems(problems)) }
+}
+
+struct Resolver<'a> {
+    file: &'a SiteFile,
+    merged: &'a ContractFile,
+    codes: &'a BTreeMap<String, CodeList>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn problem(&mut self, word: &str, message: Message) {
+        self.problems.push(text::problem_at_word(&self.file.path, &self.file.text, word, message));
+    }
+
+    /// One of the known words, or a problem that names them.
+    fn choice<T: Clone>(&mut self, given: &str, known: &[(&str, T)]) -> Option<T> {
+        if let Some((_, value)) = known.iter().find(|(name, _)| *name == given) {
+            return Some(value.clone());
+        }
+        let names = known.iter().map(|(name, _)| *name);
+        self.problems.push(text::unknown_key(&self.file.path, &self.file.text, given, names));
+        None
+    }
+
+    fn column_name(&mut self, key: &str, given: &str) -> Option<String> {
+        if self.merged.columns.get(given).is_some() {
+            return Some(given.to_owned());
+        }
+        let known: Vec<&String> = self.merged.columns.0.iter().map(|(name, _)| name).collect();
+        let near = text::closest(given, known.iter().map(|name| name.as_str())).unwrap_or_default();
+        self.problem(given, Message::new("contract_column_unknown", &[&key, &given, &near]));
+        None
+    }
+
+    fn contract(&mut self) -> Option<Contract> {
+        let given = self.merged;
+        let before = self.problems.len();
+        let into = given.into.clone().unwrap_or_default();
+        if into.split_once('.').is_none_or(|(schema, table)| schema != "source" || table.is_empty()) {
+            self.problem("into", Message::new("contract_into", &[&into]));
+        }
+        let land = self.choice(given.land.as_deref().unwrap_or("rows"), &[("rows", Land::Rows), ("snapshot", Land::Snapshot), ("counts", Land::Counts)])?;
+        let format = self.choice(given.format.as_deref().unwrap_or("csv"), &[("csv", SourceFormat::Csv), ("ndjson", SourceFormat::Ndjson)])?;
+        let encoding = self.choice(given.encoding.as_deref().unwrap_or("utf-8"), &[
+            ("utf-8", encoding_rs::UTF_8), ("gb18030", encoding_rs::GB18030), ("gbk", encoding_rs::GBK),
+        ])?;
+        let columns: Vec<Column> = given.columns.0.iter().filter_map(|(name, column)| self.column(name, column)).collect();
+        for name in given.key.iter().flatten() {
+            self.column_name("key", name);
+        }
+        let event_time = given.event_time.clone().and_then(|name| self.column_name("event_time", &name));
+        let contract = Contract {
+            name: self.file.stem().to_owned(),
+            path: self.file.path.clone(),
+            title: [given.title_zh.clone().unwrap_or_default(), given.title_en.clone().unwrap_or_default()],
+            from: given.from.clone()?,
+            into,
+            county: given.county.clone(),
+            system: given.system.clone().unwrap_or_else(|| self.file.stem().to_owned()),
+            land,
+            format,
+            encoding,
+            delimiter: self.delimiter()?,
+            crs: self.crs(&columns)?,
+            timezone: given.timezone.clone(),
+            key: given.key.clone().unwrap_or_default(),
+            event_time,
+            known: self.known()?,
+            origin: self.origin(&columns),
+            mappable: self.mappable(&columns),
+            place_kind: given.place_kind.clone().and_then(|name| self.column_name("place_kind", &name)),
+            bounds: given.bounds,
+            waived: given.waive.0.iter().map(|(name, _)| name.clone()).collect(),
+            counts: self.counts(land),
+            columns,
+        };
+        self.rules(&contract);
+        (self.problems.len() == before).then_some(contract)
+    }
+
+    fn column(&mut self, name: &str, given: &ColumnFile) -> Option<Column> {
+        let Some(protect) = &given.protect else {
+            self.problem(name, Message::new("contract_protect_missing", &[&name]));
+            return None;
+        };
+        let protect = self.choice(protect, &PROTECT_NAMES)?;
+        let kind = self.choice(given.kind.as_deref().unwrap_or("string"), &ColumnType::NAMES)?;
+        let pattern = given.format.as_deref().unwrap_or(match kind {
+            ColumnType::Date => "%Y-%m-%d",
+            _ => "%Y-%m-%d %H:%M:%S",
+        });
+        let Some(format) = TimeFormat::parse(pattern) else {
+            self.problem(pattern, Message::new("contract_time_format", &[&pattern]));
+            return None;
+        };
+        let codes = match &given.codes {
+            None => None,
+            Some(list) => match self.codes.get(list) {
+                Some(codes) => Some(codes.clone()),
+                None => {
+                    self.problem(list, Message::new("contract_codes_missing", &[list]));
+                    return None;
+                }
+            },
+        };
+        let keep_unknown = self.choice(given.unknown.as_deref().unwrap_or("reject"), &[("reject", false), ("keep", true)])?;
+        let blank_bad = self.choice(given.bad.as_deref().unwrap_or("reject"), &[("reject", false), ("blank", true)])?;
+        Some(Column {
+            name: name.to_owned(),
+            from: given.from.clone().unwrap_or_else(|| name.to_owned()),
+            kind,
+            protect,
+            required: given.required.unwrap_or(false),
+            format,
+            range: given.range,
+            accept: given.accept.clone().unwrap_or_default(),
+            codes,
+            keep_unknown,
+            blank_bad,
+        })
+    }
+
+    fn delimiter(&mut self) -> Option<u8> {
+        let given = self.merged.delimiter.as_deref().unwrap_or(",");
+        match given.as_bytes() {
+            [byte] if byte.is_ascii() => Some(*byte),
+            _ => {
+                self.problem("delimiter", Message::new("contract_delimiter", &[&given]));
+                None
+            }
+        }
+    }
+
+    /// Positions need a declared reference system; guessing would move every point.
+    fn crs(&mut self, columns: &[Column]) -> Option<Crs> {
+        match &self.merged.crs {
+            Some(name) => match Crs::parse(name) {
+                Ok(crs) => Some(crs),
+                Err(expected) => {
+                    self.problem(name, Message::new("contract_crs", &[name, &expected]));
+                    None
+                }
+            },
+            None if columns.iter().any(|column| column.kind.is_position()) => {
+                self.problem("columns", Message::new("contract_crs_missing", &[]));
+                None
+            }
+            None => Some(Crs::Wgs84),
+        }
+    }
+
+    fn known(&mut self) -> Option<Known> {
+        let Some(given) = self.merged.known.clone() else { return Some(Known::Ingest) };
+        let (column, lag) = match given.split_once('+') {
+            None => (given.trim(), 0),
+            Some((column, lag)) => {
+                let minutes = lag.trim().strip_suffix("minutes").and_then(|n| n.trim().parse::<i64>().ok());
+                let Some(minutes) = minutes else {
+                    self.problem("known", Message::new("contract_known", &[&given]));
+                    return None;
+                };
+                (column.trim(), minutes * 60_000_000)
+            }
+        };
+        let column = self.column_name("known", column)?;
+        Some(Known::Column(column, lag))
+    }
+
+    /// `<column>.<attribute>` of a column with a code list.
+    fn attribute(&mut self, key: &str, given: &str, columns: &[Column]) -> Option<(String, usize)> {
+        let (name, attribute) = given.split_once('.')?;
+        let name = self.column_name(key, name)?;
+        let list = columns.iter().find(|column| column.name == name)?.codes.as_ref();
+        let position = list.and_then(|list| list.attribute(attribute));
+        if position.is_none() {
+            let known = list.map(|list| list.attributes().join(", ")).unwrap_or_default();
+            self.problem(key, Message::new("contract_attribute", &[&key, &given, &known]));
+        }
+        Some((name, position?))
+    }
+
+    fn origin(&mut self, columns: &[Column]) -> Option<Origin> {
+        let given = self.merged.origin.clone()?;
+        if let Some(constant) = given.strip_prefix("constant ") {
+            let Some(reason) = self.merged.origin_reason.clone() else {
+                self.problem("origin", Message::new("contract_origin_reason", &[]));
+                return None;
+            };
+            return Some(Origin::Constant(constant.trim().to_owned(), reason));
+        }
+        if given == "unknown" {
+            return Some(Origin::Unknown);
+        }
+        if given.contains('.') {
+            return self.attribute("origin", &given, columns).map(|(name, at)| Origin::Attribute(name, at));
+        }
+        self.column_name("origin", &given).map(Origin::Column)
+    }
+
+    fn mappable(&mut self, columns: &[Column]) -> Option<(String, usize)> {
+        let given = self.merged.mappable.clone()?;
+        if given == "always" { None } else { self.attribute("mappable", &given, columns) }
+    }
+
+    fn counts(&mut self, land: Land) -> Option<Counts> {
+        if land != Land::Counts {
+            return None;
+        }
+        let mut counts = Counts { month: String::new(), county_only: None, measures: Vec::new() };
+        for (name, given) in &self.merged.counts.0 {
+            let words: Vec<&str> = given.split_whitespace().collect();
+            match (name.as_str(), words.as_slice()) {
+                ("month", [column]) => counts.month = self.column_name("month", column)?,
+                ("county_only", [column, "in", values]) => {
+                    let values = values.split(',').map(str::to_owned).collect();
+                    counts.county_only = Some((self.column_name("county_only", column)?, values));
+                }
+                (_, ["rows"]) => counts.measures.push((name.clone(), Measure::Rows)),
+                (_, ["distinct", column]) => {
+                    let column = self.column_name(name, column)?;
+                    counts.measures.push((name.clone(), Measure::Distinct(column)));
+                }
+                (_, ["age", column, low, "to", high]) => {
+                    let column = self.column_name(name, column)?;
+                    let (Ok(low), Ok(high)) = (low.parse(), high.parse()) else {
+                        self.problem(name, Message::new("contract_measure", &[given]));
+                        continue;
+                    };
+                    counts.measures.push((name.clone(), Measure::Age(column, low, high)));
+                }
+                _ => self.problem(name, Message::new("contract_measure", &[given])),
+            }
+        }
+        if counts.month.is_empty() || counts.measures.is_empty() {
+            self.problem("land", Message::new("contract_counts_missing", &[]));
+        }
+        Some(counts)
+    }
+
+    /// The rules that concern several settings at once.
+    fn rules(&mut self, contract: &Contract) {
+        let alarm = contract.into == "source.alarm";
+        if alarm && contract.has_position() && self.merged.mappable.is_none() {
+            self.problem("into", Message::new("contract_mappable_missing", &[]));
+        }
+        if alarm && self.merged.origin.is_none() {
+            self.problem("into", Message::new("contract_origin_missing", &[]));
+        }
+        if contract.county.is_none() && contract.column("county").is_none() {
+            self.problem("into", Message::new("contract_county_missing", &[]));
+        }
+        let places = contract.columns.iter().any(|column| column.protect == Protect::Place);
+        if places && contract.place_kind.is_none() {
+            self.problem("place", Message::new("contract_place_kind_missing", &[]));
+        }
+        if contract.land == Land::Counts {
+            for column in contract.columns.iter().filter(|column| column.protect == Protect::Key) {
+                self.problem(&column.name, Message::new("contract_counts_key", &[&column.name]));
+            }
+        }
+    }
+}

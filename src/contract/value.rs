@@ -1,0 +1,182 @@
+//! One value against its column: the typed value, or the reason why it is none.
+
+use crate::contract::resolve::Column;
+use crate::time::Calendar;
+
+/// The types a contract knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// Text.
+    String,
+    /// 64-bit integer.
+    Int,
+    /// 64-bit float.
+    Float,
+    /// `true`/`false`, `1`/`0`, `Y`/`N`.
+    Bool,
+    /// Instant, UTC microseconds.
+    Timestamp,
+    /// Calendar date.
+    Date,
+    /// Degrees east in the contract's reference system.
+    Lon,
+    /// Degrees north in the contract's reference system.
+    Lat,
+    /// WKT `POINT (lon lat)`; lands as `lon` and `lat`.
+    Point,
+}
+
+impl ColumnType {
+    /// The names of the types, as contracts write them.
+    pub const NAMES: [(&'static str, ColumnType); 9] = [
+        ("string", ColumnType::String),
+        ("int", ColumnType::Int),
+        ("float", ColumnType::Float),
+        ("bool", ColumnType::Bool),
+        ("timestamp", ColumnType::Timestamp),
+        ("date", ColumnType::Date),
+        ("lon", ColumnType::Lon),
+        ("lat", ColumnType::Lat),
+        ("point", ColumnType::Point),
+    ];
+
+    /// Whether values of this type say where something happened.
+    pub fn is_position(self) -> bool {
+        matches!(self, ColumnType::Lon | ColumnType::Lat | ColumnType::Point)
+    }
+}
+
+/// Why a row was rejected or a value blanked. The codes stand in `ops.reject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The number of fields is not the header's.
+    Ragged,
+    /// The bytes are no text in the declared encoding.
+    Undecodable,
+    /// The line is no JSON object.
+    Json,
+    /// The record is larger than the limit.
+    TooLarge,
+    /// A required value is empty.
+    Missing,
+    /// The text is not of the column's type.
+    Type,
+    /// The number or position is out of range.
+    Range,
+    /// The code is not in the list.
+    Code,
+    /// A public value holds an identifier of a person.
+    Identifier,
+}
+
+impl Reason {
+    /// The code of the reason.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::Ragged => "ragged",
+            Reason::Undecodable => "undecodable",
+            Reason::Json => "json",
+            Reason::TooLarge => "too_large",
+            Reason::Missing => "missing",
+            Reason::Type => "type",
+            Reason::Range => "range",
+            Reason::Code => "code",
+            Reason::Identifier => "identifier",
+        }
+    }
+}
+
+/// A typed value; text borrows from the record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// Empty.
+    Null,
+    /// Text.
+    Text(&'a str),
+    /// Integer, and the day number of a date.
+    Int(i64),
+    /// Float, and degrees.
+    Float(f64),
+    /// Truth value.
+    Bool(bool),
+    /// UTC microseconds.
+    Micros(i64),
+    /// Longitude and latitude of a WKT point.
+    Point(f64, f64),
+}
+
+/// The value that `text` states in `column`.
+///
+/// # Errors
+/// The reason, where the text breaks the contract.
+pub fn value<'a>(column: &Column, text: &'a str, calendar: &Calendar) -> Result<Value<'a>, Reason> {
+    let text = text.trim();
+    if text.is_empty() {
+        return if column.required { Err(Reason::Missing) } else { Ok(Value::Null) };
+    }
+    let found = match column.kind {
+        ColumnType::String => Value::Text(text),
+        ColumnType::Int => Value::Int(text.parse().map_err(|_| Reason::Type)?),
+        ColumnType::Float => Value::Float(number(text)?),
+        ColumnType::Bool => Value::Bool(truth(text).ok_or(Reason::Type)?),
+        ColumnType::Timestamp => Value::Micros(column.format.instant(text, calendar).ok_or(Reason::Type)?),
+        ColumnType::Date => Value::Int(i64::from(column.format.day(text).ok_or(Reason::Type)?)),
+        ColumnType::Lon => Value::Float(within(number(text)?, -180.0, 180.0)?),
+        ColumnType::Lat => Value::Float(within(number(text)?, -90.0, 90.0)?),
+        ColumnType::Point => point(text)?,
+    };
+    check(column, text, found)
+}
+
+fn check<'a>(column: &Column, text: &str, found: Value<'a>) -> Result<Value<'a>, Reason> {
+    if let Some([low, high]) = column.range {
+        let number = match found {
+            #[expect(clippy::cast_precision_loss, reason = "ranges of contracts are small numbers")]
+            Value::Int(number) => number as f64,
+            Value::Float(number) => number,
+            _ => low,
+        };
+        within(number, low, high)?;
+    }
+    if !column.accept.is_empty() && !column.accept.iter().any(|known| known == text) {
+        return Err(Reason::Code);
+    }
+    match &column.codes {
+        Some(list) if !column.keep_unknown && !list.contains(text) => Err(Reason::Code),
+        _ => Ok(found),
+    }
+}
+
+fn number(text: &str) -> Result<f64, Reason> {
+    match text.parse::<f64>() {
+        // "nan" and "inf" parse, but no source means them
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err(Reason::Type),
+    }
+}
+
+fn within(number: f64, low: f64, high: f64) -> Result<f64, Reason> {
+    if number >= low && number <= high { Ok(number) } else { Err(Reason::Range) }
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "true" | "TRUE" | "True" | "Y" | "y" | "是" => Some(true),
+        "0" | "false" | "FALSE" | "False" | "N" | "n" | "否" => Some(false),
+        _ => None,
+    }
+}
+
+fn point(text: &str) -> Result<Value<'static>, Reason> {
+    let inner = text
+        .strip_prefix("POINT")
+        .and_then(|rest| rest.trim().strip_prefix('(')?.strip_suffix(')'))
+        .ok_or(Reason::Type)?;
+    let mut parts = inner.split_whitespace();
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(lon), Some(lat), None) => {
+            Ok(Value::Point(within(number(lon)?, -180.0, 180.0)?, within(number(lat)?, -90.0, 90.0)?))
+        }
+        _ => Err(Reason::Type),
+    }
+}

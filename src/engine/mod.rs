@@ -1,0 +1,9 @@
+//! The only maker of query sessions: which tables are visible, which statements may run, with which
+//! bounds. It does not know where tables come from.
+
+mod fault;
+pub mod session;
+pub mod taint;
+
+pub use session::{Bounds, Session, references};
+pub use taint::{Class, Classes};

@@ -1,0 +1,230 @@
+//! A query session over named tables, read-only, with bounded memory.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemorySchemaProvider, TableProvider};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::common::{DataFusionError, ParamValues, TableReference};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use futures::TryStreamExt;
+
+use crate::config::settings::Limits;
+use crate::engine::fault::query_error;
+use crate::error::{Kind, Result, fail};
+use crate::func::register;
+
+/// Bounds of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Memory of its operators, bytes.
+    pub memory_bytes: usize,
+    /// Partitions of a plan.
+    pub partitions: usize,
+}
+
+impl From<&Limits> for Bounds {
+    fn from(limits: &Limits) -> Bounds {
+        Bounds { memory_bytes: limits.query_memory_mebibytes << 20, partitions: limits.target_partitions }
+    }
+}
+
+/// A query session. It reads; nothing that it is given can write.
+#[derive(Clone)]
+pub struct Session {
+    context: SessionContext,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+const CATALOG: &str = "fenghuo";
+/// How many of the largest memory users an exhausted pool names.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN;
+
+impl Session {
+    /// An empty session with the product's functions.
+    ///
+    /// # Errors
+    /// `Unavailable` where the place for spilled data cannot be used.
+    pub fn new(bounds: Bounds) -> Result<Session> {
+        let failed = |cause: DataFusionError| fail(Kind::Unavailable, "session_failed", &[]).because(cause);
+        let mut config = SessionConfig::new()
+            .with_target_partitions(bounds.partitions)
+            .with_default_catalog_and_schema(CATALOG, "none")
+            .with_information_schema(false);
+        let options = config.options_mut();
+        options.sql_parser.collect_spans = true;
+        // dictionary keys of partition columns can panic inside pushed-down IN lists
+        options.optimizer.hash_join_inlist_pushdown_max_size = 0;
+        options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bounds.memory_bytes), CONSUMERS_NAMED);
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(failed)?;
+        let state =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let context = SessionContext::new_with_state(state);
+        for function in register::scalars() {
+            context.register_udf(function.as_ref().clone());
+        }
+        for function in register::aggregates() {
+            context.register_udaf(function.as_ref().clone());
+        }
+        Ok(Session { context })
+    }
+
+    /// The state for opening tables in this session.
+    pub fn state(&self) -> Arc<SessionState> {
+        Arc::new(self.context.state())
+    }
+
+    /// Makes a table visible as `schema.table`.
+    ///
+    /// # Errors
+    /// `Bug` where the catalog refuses it.
+    pub fn register(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        let failed = |cause: DataFusionError| fail(Kind::Bug, "session_failed", &[]).because(cause);
+        let Some((schema, table)) = name.split_once('.') else { return Err(fail(Kind::Bug, "session_failed", &[])) };
+        let Some(catalog) = self.context.catalog(CATALOG) else { return Err(fail(Kind::Bug, "session_failed", &[])) };
+        if catalog.schema(schema).is_none() {
+            catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new())).map_err(failed)?;
+        }
+        let reference = TableReference::partial(schema, table);
+        self.context.deregister_table(reference.clone()).map_err(failed)?;
+        self.context.register_table(reference, provider).map_err(failed)?;
+        Ok(())
+    }
+
+    /// The plan of one SELECT. `path` names the text in messages.
+    ///
+    /// # Errors
+    /// `Input` with the place for anything but a valid SELECT over visible tables.
+    pub async fn plan(&self, path: &str, sql: &str) -> Result<LogicalPlan> {
+        let failed = |cause: DataFusionError| query_error(path, sql, &cause);
+        let plan = self.context.state().create_logical_plan(sql).await.map_err(failed)?;
+        read_only().verify_plan(&plan).map_err(failed)?;
+        Ok(plan)
+    }
+
+    /// The plan with named parameters bound as values.
+    ///
+    /// # Errors
+    /// `Input` where a parameter is missing or of the wrong type.
+    pub fn bind(&self, path: &str, sql: &str, plan: LogicalPlan, values: ParamValues) -> Result<LogicalPlan> {
+        plan.with_param_values(values).map_err(|cause| query_error(path, sql, &cause))
+    }
+
+    /// Runs a plan.
+    ///
+    /// # Errors
+    /// As the query fails.
+    pub async fn stream(&self, path: &str, sql: &str, plan: LogicalPlan) -> Result<Rows> {
+        let failed = |cause: DataFusionError| query_error(path, sql, &cause);
+        let frame = self.context.execute_logical_plan(plan).await.map_err(failed)?;
+        let stream = frame.execute_stream().await.map_err(failed)?;
+        Ok(Rows { path: path.to_owned(), sql: sql.to_owned(), stream })
+    }
+
+    /// Plans and runs one SELECT and collects at most `limit` rows.
+    ///
+    /// # Errors
+    /// As [`Session::plan`]; `Limit` where there are more rows.
+    pub async fn query(&self, path: &str, sql: &str, limit: usize) -> Result<Table> {
+        let plan = self.plan(path, sql).await?;
+        self.stream(path, sql, plan).await?.collect(limit).await
+    }
+}
+
+fn read_only() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
+/// A running query.
+pub struct Rows {
+    path: String,
+    sql: String,
+    stream: SendableRecordBatchStream,
+}
+
+/// The result of a query.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows.
+    pub batches: Vec<RecordBatch>,
+}
+
+impl Table {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+impl Rows {
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.stream.schema()
+    }
+
+    /// The next rows.
+    ///
+    /// # Errors
+    /// As the query fails.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        self.stream.try_next().await.map_err(|cause| query_error(&self.path, &self.sql, &cause))
+    }
+
+    /// All rows, at most `limit`.
+    ///
+    /// # Errors
+    /// `Limit` where there are more.
+    pub async fn collect(mut self, limit: usize) -> Result<Table> {
+        let schema = self.schema();
+        let mut batches = Vec::new();
+        let mut rows = 0;
+        while let Some(batch) = self.next().await? {
+            rows += batch.num_rows();
+            if rows > limit {
+                return Err(fail(Kind::Limit, "query_rows", &[&limit]).hint("query_rows_hint", &[]));
+            }
+            batches.push(batch);
+        }
+        Ok(Table { schema, batches })
+    }
+}
+
+/// The tables that a SELECT names, sorted, without its own CTEs and table functions.
+///
+/// # Errors
+/// `Input` with the place where the text is not one SQL statement, or where it is no SELECT.
+pub fn references(path: &str, sql: &str) -> Result<Vec<String>> {
+    use datafusion::sql::parser::Statement;
+    use datafusion::sql::sqlparser::ast::Statement as Ast;
+    let failed = |cause: DataFusionError| query_error(path, sql, &cause);
+    let state = SessionStateBuilder::new().with_default_features().build();
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
+    let is_select = matches!(&statement, Statement::Statement(inner) if matches!(inner.as_ref(), Ast::Query(_)));
+    if !is_select {
+        return Err(fail(Kind::Input, "model_not_select", &[&path]));
+    }
+    let found = state.resolve_table_references(&statement).map_err(failed)?;
+    let mut names: Vec<String> = found
+        .into_iter()
+        .map(|reference| reference.to_string())
+        // a table function looks like a table to the parser
+        .filter(|name| !state.table_functions().contains_key(name))
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}

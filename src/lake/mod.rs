@@ -1,0 +1,85 @@
+//! The lake: Delta tables, releases, leases. The only module that names deltalake and object_store.
+//!
+//! What it promises: a batch is stored whole or not at all and once; a release switches all tables
+//! in one step; what it reported as written survives a power cut; it never deletes a data file
+//! because of an error, since an unclear answer may have been a success.
+
+pub mod crash;
+pub mod digest;
+pub mod lease;
+pub mod release;
+mod store;
+pub mod table;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+
+use crate::error::{Kind, Result, fail};
+
+pub use digest::RowDigest;
+pub use lease::Lease;
+pub use release::{Release, ReleaseTable};
+pub use table::{Appended, Commit, Staged, Table};
+
+/// An opened lake.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    root: PathBuf,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Lake {
+    /// Opens the lake at a folder (relative to `site`) or `file://` URL, making the folder.
+    ///
+    /// # Errors
+    /// `Input` for a URL of another kind, `Unavailable` where the folder cannot be made.
+    pub fn open(site: &Path, url: &str) -> Result<Lake> {
+        let path = match url.strip_prefix("file://") {
+            Some(path) => PathBuf::from(path),
+            None if url.contains("://") => return Err(fail(Kind::Input, "lake_url", &[&url])),
+            None => site.join(url),
+        };
+        let failed = |cause: std::io::Error| crate::error::io_error(&path, &cause);
+        std::fs::create_dir_all(&path).map_err(failed)?;
+        let root = path.canonicalize().map_err(failed)?;
+        Ok(Lake { root, store: Arc::new(store::DurableStore::new()) })
+    }
+
+    /// The folder of the lake.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The object of a path inside the lake.
+    fn object(&self, relative: &str) -> Result<object_store::path::Path> {
+        let path = self.root.join(relative);
+        object_store::path::Path::from_absolute_path(&path)
+            .map_err(|cause| fail(Kind::Input, "lake_path", &[&relative]).because(cause))
+    }
+}
+
+/// A failure of the store, in our words.
+fn store_error(what: &str, cause: object_store::Error) -> crate::Error {
+    let kind = match cause {
+        object_store::Error::NotFound { .. } => Kind::Missing,
+        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => Kind::Conflict,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => Kind::Denied,
+        _ => Kind::Unavailable,
+    };
+    fail(kind, "store_failed", &[&what]).because(cause)
+}
+
+/// A failure of the table library, in our words.
+fn table_error(table: &str, cause: deltalake::DeltaTableError) -> crate::Error {
+    use deltalake::DeltaTableError as E;
+    let kind = match &cause {
+        E::NotATable(_) | E::InvalidVersion(_) => Kind::Missing,
+        E::VersionAlreadyExists(_) | E::Transaction { .. } => Kind::Conflict,
+        E::ObjectStore { .. } | E::Io { .. } => Kind::Unavailable,
+        E::SchemaMismatch { .. } => Kind::Bug,
+        _ => Kind::Unavailable,
+    };
+    fail(kind, "table_failed", &[&table]).because(cause)
+}

@@ -1,0 +1,210 @@
+//! The header of a model: `-- @word value` lines, a strict little grammar.
+//!
+//! Everything stays SQL for every other tool; an unknown word is an error with the nearest known.
+
+use crate::config::site::SiteFile;
+use crate::config::text;
+use crate::error::Problem;
+use crate::message::Message;
+
+/// A check of the rows of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Check {
+    /// No empty value in these columns.
+    NotNull(Vec<String>),
+    /// No two rows agree in these columns.
+    Unique(Vec<String>),
+    /// Only these values.
+    Accepted(String, Vec<String>),
+    /// Numbers between these, both included.
+    InRange(String, f64, f64),
+    /// At least, and perhaps at most, so many rows.
+    Rows(u64, Option<u64>),
+}
+
+/// The label of a column in pages and sheets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The column.
+    pub column: String,
+    /// Chinese label.
+    pub zh: String,
+    /// English label with the unit.
+    pub en: String,
+}
+
+/// What a model says about itself.
+#[derive(Debug, Clone, Default)]
+pub struct Header {
+    /// First line: what one row is.
+    pub title: String,
+    /// Columns that identify a row.
+    pub grain: Vec<String>,
+    /// Labels.
+    pub labels: Vec<Label>,
+    /// Checks, with the line they stand on.
+    pub checks: Vec<(usize, Check)>,
+    /// Whether tokens of public places may be used here.
+    pub place_token: bool,
+}
+
+const WORDS: [&str; 4] = ["grain", "column", "check", "place_token"];
+const CHECKS: [&str; 5] = ["not_null", "unique", "accepted", "in_range", "rows"];
+
+/// Reads the header of a file; problems carry their places.
+pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
+    let mut header = Header::default();
+    let mut offset = 0;
+    for (number, line) in file.text.split_inclusive('\n').enumerate() {
+        let start = offset;
+        offset += line.len();
+        let Some(comment) = line.trim_end().strip_prefix("--") else {
+            if line.trim().is_empty() {
+                continue;
+            }
+            break;
+        };
+        let comment = comment.trim();
+        let Some(entry) = comment.strip_prefix('@') else {
+            if header.title.is_empty() {
+                comment.clone_into(&mut header.title);
+            }
+            continue;
+        };
+        let (word, value) = entry.split_once(char::is_whitespace).unwrap_or((entry, ""));
+        let at = start + line.find('@').unwrap_or(0) + 1;
+        let mut problem = |message| problems.push(text::problem_at(&file.path, &file.text, at, message));
+        match word {
+            "grain" => header.grain = names(value),
+            "place_token" => header.place_token = true,
+            "column" => match label(value) {
+                Some(label) => header.labels.push(label),
+                None => problem(Message::new("header_column", &[&value])),
+            },
+            "check" => match check(value.trim()) {
+                Ok(check) => header.checks.push((number + 1, check)),
+                Err(message) => problem(message),
+            },
+            unknown => problem(unknown_word(unknown, &WORDS)),
+        }
+    }
+    if header.title.is_empty() {
+        problems.push(text::problem_at(&file.path, &file.text, 0, Message::new("header_title_missing", &[])));
+    }
+    if header.grain.is_empty() {
+        problems.push(text::problem_at(&file.path, &file.text, 0, Message::new("header_grain_missing", &[])));
+    }
+    header
+}
+
+fn unknown_word(word: &str, known: &[&str]) -> Message {
+    match text::closest(word, known.iter().copied()) {
+        Some(near) => Message::new("unknown_word_near", &[&word, &near]),
+        None => Message::new("unknown_word", &[&word, &known.join(", ")]),
+    }
+}
+
+fn names(value: &str) -> Vec<String> {
+    value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// `name zh "…" English words`
+fn label(value: &str) -> Option<Label> {
+    let (column, rest) = value.trim().split_once(char::is_whitespace)?;
+    let rest = rest.trim().strip_prefix("zh")?.trim().strip_prefix('"')?;
+    let (zh, en) = rest.split_once('"')?;
+    Some(Label { column: column.to_owned(), zh: zh.to_owned(), en: en.trim().to_owned() })
+}
+
+/// `word(argument, …)`
+fn check(value: &str) -> Result<Check, Message> {
+    let malformed = || Message::new("header_check", &[&value]);
+    let (word, arguments) = value.strip_suffix(')').and_then(|inner| inner.split_once('(')).ok_or_else(malformed)?;
+    let arguments: Vec<&str> = arguments.split(',').map(str::trim).collect();
+    let owned = || arguments.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<f64>().ok()).ok_or_else(malformed);
+    let count = |at: usize| arguments.get(at).and_then(|text| text.parse::<u64>().ok());
+    match word.trim() {
+        "not_null" => Ok(Check::NotNull(owned())),
+        "unique" => Ok(Check::Unique(owned())),
+        "accepted" if arguments.len() > 1 => {
+            let values = arguments[1..].iter().map(|value| value.trim_matches('\'').to_owned()).collect();
+            Ok(Check::Accepted(arguments[0].to_owned(), values))
+        }
+        "in_range" if arguments.len() == 3 => Ok(Check::InRange(arguments[0].to_owned(), number(1)?, number(2)?)),
+        "rows" if arguments.len() <= 2 => Ok(Check::Rows(count(0).ok_or_else(malformed)?, count(1))),
+        known if CHECKS.contains(&known) => Err(malformed()),
+        unknown => Err(unknown_word(unknown, &CHECKS)),
+    }
+}
+
+impl Check {
+    /// The SELECT that returns the rows which break the check, and a short name.
+    pub fn sql(&self, table: &str) -> (String, String) {
+        let quoted = |value: &String| format!("'{}'", value.replace('\'', "''"));
+        match self {
+            Check::NotNull(columns) => {
+                let nulls: Vec<String> = columns.iter().map(|column| format!("{column} IS NULL")).collect();
+                (format!("SELECT * FROM {table} WHERE {}", nulls.join(" OR ")), format!("not_null({})", columns.join(", ")))
+            }
+            Check::Unique(columns) => {
+                let list = columns.join(", ");
+                (
+                    format!("SELECT {list}, count(*) AS n FROM {table} GROUP BY {list} HAVING count(*) > 1"),
+                    format!("unique({list})"),
+                )
+            }
+            Check::Accepted(column, values) => {
+                let list: Vec<String> = values.iter().map(quoted).collect();
+                (
+                    format!("SELECT * FROM {table} WHERE {column} NOT IN ({})", list.join(", ")),
+                    format!("accepted({column})"),
+                )
+            }
+            Check::InRange(column, low, high) => (
+                format!("SELECT * FROM {table} WHERE {column} < {low} OR {column} > {high}"),
+                format!("in_range({column}, {low}, {high})"),
+            ),
+            Check::Rows(low, high) => {
+                let above = high.map(|high| format!(" OR count(*) > {high}")).unwrap_or_default();
+                let shown = high.map_or(format!("rows({low})"), |high| format!("rows({low}, {high})"));
+                (format!("SELECT count(*) AS n FROM {table} HAVING count(*) < {low}{above}"), shown)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (Header, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let file = SiteFile { path: "sql/core/x.sql".into(), text: text.into() };
+        (parse(&file, &mut problems), problems)
+    }
+
+    #[test]
+    fn a_whole_header_is_read() {
+        let (header, problems) = parsed(
+            "-- 一行。 One row.\n-- @grain a, b\n-- @column a zh \"甲\" seconds\n-- @check in_range(a, 0, 1)\n\
+             -- @check accepted(b, 'x', 'y')\nSELECT 1 -- @not_header\n",
+        );
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(header.grain, ["a", "b"]);
+        assert_eq!(header.labels[0].zh, "甲");
+        assert_eq!(header.checks.len(), 2);
+    }
+
+    #[test]
+    fn an_unknown_word_is_named_with_its_place() {
+        let (_, problems) = parsed("-- t\n-- @grain a\n-- @chek unique(a)\nSELECT 1");
+        assert_eq!((problems[0].place.line, problems[0].place.column), (3, 5));
+        assert_eq!(problems[0].message.key(), "unknown_word_near");
+    }
+
+    #[test]
+    fn a_model_without_grain_or_title_is_refused() {
+        assert_eq!(parsed("SELECT 1").1.len(), 2);
+    }
+}

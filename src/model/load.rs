@@ -1,0 +1,171 @@
+//! The models of a site, in the order in which they must be built.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::config::Site;
+use crate::config::site::SiteFile;
+use crate::config::text;
+use crate::engine::references;
+use crate::error::{Kind, Problem, Result, fail};
+use crate::func::register;
+use crate::lake::digest::hex;
+use crate::message::Message;
+use crate::model::header::{self, Header};
+use crate::model::rules;
+
+/// The schemas that models may fill, in the order of the data's way.
+pub const SCHEMAS: [&str; 6] = ["core", "ref", "mart", "warning", "risk", "indicator"];
+
+/// One model.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// `schema.table`.
+    pub name: String,
+    /// Its file.
+    pub file: SiteFile,
+    /// What it says about itself.
+    pub header: Header,
+    /// Tables it reads.
+    pub inputs: Vec<String>,
+}
+
+/// All models of a site, in build order, and the checks over several tables.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// Every model after all that it reads.
+    pub ordered: Vec<Model>,
+    /// `sql/check/*.sql`: SELECTs that must return no rows, with the tables they read.
+    pub checks: Vec<(SiteFile, Vec<String>)>,
+}
+
+impl Model {
+    /// What the rows depend on besides the inputs: text without comments and spacing, parameters,
+    /// and the versions of the SQL functions.
+    pub fn fingerprint(&self, parameters: &BTreeMap<String, String>) -> String {
+        let mut hash = Sha256::new();
+        for line in self.file.text.lines().filter(|line| !line.trim_start().starts_with("--")) {
+            for word in line.split_whitespace() {
+                hash.update(word);
+                hash.update(" ");
+            }
+        }
+        hash.update(register::VERSION);
+        for (name, value) in parameters.iter().filter(|(name, _)| self.file.text.contains(&format!("${name}"))) {
+            hash.update(format!("{name}={value};"));
+        }
+        hex(&hash.finalize())[..32].to_owned()
+    }
+}
+
+impl Models {
+    /// Loads and orders the models of a site.
+    ///
+    /// # Errors
+    /// `Input` with every problem of every file: grammar, unknown tables, cycles, the boundary.
+    pub fn load(site: &Site) -> Result<Models> {
+        let mut problems = Vec::new();
+        let mut models = BTreeMap::new();
+        for schema in SCHEMAS {
+            for file in site.files(&format!("sql/{schema}"), ".sql")? {
+                let name = format!("{schema}.{}", file.stem());
+                let header = header::parse(&file, &mut problems);
+                match references(&file.path, &file.text) {
+                    Ok(inputs) => {
+                        models.insert(name.clone(), Model { name, file, header, inputs });
+                    }
+                    Err(error) if error.problems().is_empty() => return Err(error),
+                    Err(error) => problems.extend(error.problems().iter().cloned()),
+                }
+            }
+        }
+        for model in models.values() {
+            problems.extend(unknown_inputs(model, &models));
+        }
+        let ordered = order(&models, &mut problems);
+        rules::spatial(&models, &mut problems);
+        let mut checks = Vec::new();
+        for file in site.files("sql/check", ".sql")? {
+            let inputs = references(&file.path, &file.text)?;
+            checks.push((file, inputs));
+        }
+        if problems.is_empty() {
+            Ok(Models { ordered, checks })
+        } else {
+            Err(fail(Kind::Input, "models_invalid", &[]).with_problems(problems))
+        }
+    }
+
+    /// The model of a name.
+    pub fn get(&self, name: &str) -> Option<&Model> {
+        self.ordered.iter().find(|model| model.name == name)
+    }
+}
+
+/// Names without a schema, and names that nothing fills.
+fn unknown_inputs(model: &Model, models: &BTreeMap<String, Model>) -> Vec<Problem> {
+    let file = &model.file;
+    let mut problems = Vec::new();
+    for input in &model.inputs {
+        let known = input.starts_with("source.") || input.starts_with("ops.") || models.contains_key(input);
+        if *input == model.name {
+            let message = Message::new("model_reads_itself", &[input]);
+            problems.push(text::problem_at_word(&file.path, &file.text, input, message));
+        } else if !input.contains('.') {
+            let message = Message::new("model_unqualified", &[input]);
+            problems.push(text::problem_at_word(&file.path, &file.text, input, message));
+        } else if !known {
+            problems.push(text::unknown_key(&file.path, &file.text, input, models.keys()));
+        }
+    }
+    problems
+}
+
+/// Every model after its inputs; a cycle is named whole.
+fn order(models: &BTreeMap<String, Model>, problems: &mut Vec<Problem>) -> Vec<Model> {
+    let mut ordered = Vec::new();
+    let mut done = BTreeSet::new();
+    let mut pending: BTreeSet<&String> = models.keys().collect();
+    while !pending.is_empty() {
+        let ready: Vec<&String> = pending
+            .iter()
+            .copied()
+            .filter(|name| {
+                models[*name].inputs.iter().all(|input| *input == **name || done.contains(input) || !models.contains_key(input))
+            })
+            .collect();
+        if ready.is_empty() {
+            let cycle = cycle(models, &pending);
+            if let Some(model) = cycle.first().and_then(|name| models.get(*name)) {
+                let shown = cycle.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" → ");
+                let word = cycle.get(1).map_or(model.name.as_str(), |name| name.as_str());
+                let message = Message::new("model_cycle", &[&shown]);
+                problems.push(text::problem_at_word(&model.file.path, &model.file.text, word, message));
+            }
+            return ordered;
+        }
+        for name in ready {
+            pending.remove(name);
+            done.insert(name.clone());
+            ordered.push(models[name].clone());
+        }
+    }
+    ordered
+}
+
+/// One cycle among models that wait for each other, ending where it began.
+fn cycle<'m>(models: &'m BTreeMap<String, Model>, pending: &BTreeSet<&'m String>) -> Vec<&'m String> {
+    let Some(start) = pending.iter().next().copied() else { return Vec::new() };
+    let mut path = vec![start];
+    loop {
+        let last = path[path.len() - 1];
+        let Some(next) = models[last].inputs.iter().find_map(|input| pending.get(input).copied()) else { return path };
+        if let Some(at) = path.iter().position(|name| *name == next) {
+            let mut cycle = path.split_off(at);
+            cycle.push(next);
+            return cycle;
+        }
+        path.push(next);
+    }
+}

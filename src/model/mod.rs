@@ -1,0 +1,17 @@
+//! Models: one SELECT a file, its path is its table, its header says what one row is.
+//!
+//! The order is inferred from the tables each SELECT names. A model is refused, with its place,
+//! when it breaks the grammar, the boundary (tokens, spatial products on anything but
+//! `mart.citizen_alarm`), or the order.
+
+pub mod build;
+pub mod check;
+pub mod header;
+pub mod load;
+pub mod pinned;
+pub mod rules;
+
+pub use build::{Built, Builder};
+pub use check::Failure;
+pub use header::{Check, Header};
+pub use load::{Model, Models};

@@ -1,0 +1,29 @@
+//! A session on the tables of one release, as people see them.
+//!
+//! People's sessions hold no `source.*` table, and no model's output holds a token, so there is
+//! nothing to hide by predicate.
+
+use crate::engine::{Bounds, Session};
+use crate::error::Result;
+use crate::lake::{Lake, Release};
+
+/// Run records are read at their head, since the run that published a release ends after it.
+const HEAD_TABLES: [&str; 2] = ["ops.run", "ops.step"];
+
+/// A session on the tables of `release`.
+///
+/// # Errors
+/// `Missing` where a version is gone.
+pub async fn session(lake: &Lake, bounds: Bounds, release: &Release) -> Result<Session> {
+    let session = Session::new(bounds)?;
+    for (name, entry) in release.tables.iter().filter(|(name, _)| !name.starts_with("source.")) {
+        let table = lake.table_at(name, &entry.location, entry.version).await?;
+        session.register(name, table.provider(session.state()).await?)?;
+    }
+    for name in HEAD_TABLES {
+        if let Some(table) = lake.table(name).await? {
+            session.register(name, table.provider(session.state()).await?)?;
+        }
+    }
+    Ok(session)
+}

@@ -1,0 +1,15 @@
+//! The conductor: a definition becomes a plan, a plan becomes a run, a run becomes a release.
+//!
+//! Order inside a run: ingest → build → check → release → workbooks. A failed check publishes
+//! nothing; what fails after the release never withdraws it.
+
+pub mod definition;
+pub mod files;
+pub mod pages;
+pub mod plan;
+pub mod record;
+pub mod run;
+
+pub use definition::Definition;
+pub use plan::{Plan, Reason};
+pub use run::{Outcome, Run, Watch};

@@ -1,0 +1,9 @@
+//! Protection: keyed tokens, the forbidden-field lexicon, identifier patterns, masking.
+//!
+//! Pure: keys arrive as bytes, texts as slices. Nothing here can be switched off by a query.
+
+pub mod lexicon;
+pub mod mac;
+pub mod scan;
+
+pub use mac::{MacKey, SiteKey};

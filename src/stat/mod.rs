@@ -1,0 +1,10 @@
+//! Statistics as pure kernels over slices of plain numbers.
+//!
+//! Nothing here knows Arrow, SQL, a table, a clock or a source of chance; `func/` wraps what SQL
+//! may call.
+
+pub mod gamma;
+pub mod grouped;
+pub mod interval;
+pub mod percentile;
+pub mod quantile;
