@@ -150,7 +150,11 @@ impl Error {
 
     /// The whole text in one language, without colour: message, problems, causes, hint.
     pub fn render(&self, language: Language) -> String {
-        let mut text = format!("{}: {}", Message::new("error_label", &[]).in_language(language), self.0.message.in_language(language));
+        let mut text = format!(
+            "{}: {}",
+            Message::new("error_label", &[]).in_language(language),
+            self.0.message.in_language(language)
+        );
         for problem in self.0.problems.iter().take(PROBLEMS_SHOWN) {
             text.push_str("\n  ");
             text.push_str(&problem.render(language));
@@ -167,7 +171,11 @@ impl Error {
             }
         }
         if let Some(hint) = &self.0.hint {
-            text.push_str(&format!("\n{}: {}", Message::new("hint_label", &[]).in_language(language), hint.in_language(language)));
+            text.push_str(&format!(
+                "\n{}: {}",
+                Message::new("hint_label", &[]).in_language(language),
+                hint.in_language(language)
+            ));
         }
         text
     }
@@ -232,7 +240,11 @@ mod tests {
     #[test]
     fn a_caret_stands_under_its_column_behind_wide_characters() {
         let problem = Problem {
-            place: Place { path: "a.toml".into(), line: 2, column: 3 },
+            place: Place {
+                path: "a.toml".into(),
+                line: 2,
+                column: 3,
+            },
             message: Message::new("error_label", &[]),
             excerpt: Some("县区x".into()),
         };

@@ -39,7 +39,10 @@ pub struct Message {
 impl Message {
     /// The text `key` with `args` for its places `{0}`, `{1}` ….
     pub fn new(key: &'static str, args: &[&dyn Display]) -> Message {
-        Message { key, args: args.iter().map(ToString::to_string).collect() }
+        Message {
+            key,
+            args: args.iter().map(ToString::to_string).collect(),
+        }
     }
 
     /// The catalogue key.
@@ -97,7 +100,11 @@ mod tests {
 
     #[test]
     fn both_languages_use_the_same_places() {
-        let places = |text: &str| (0..9).filter(|n| text.contains(&format!("{{{n}}}"))).collect::<Vec<_>>();
+        let places = |text: &str| {
+            (0..9)
+                .filter(|n| text.contains(&format!("{{{n}}}")))
+                .collect::<Vec<_>>()
+        };
         assert!(CATALOGUE.len() > 20, "the catalogue did not parse");
         for (key, entry) in CATALOGUE.iter() {
             assert_eq!(places(&entry.zh), places(&entry.en), "{key}");

@@ -88,33 +88,19 @@ impl AlarmRates {
     /// Scales the background so that the days together hold about `alarms` calls.
     pub fn build(gazetteer: &Gazetteer, alarms: u64, first_day: i32, last_day: i32) -> Self {
         // City-centre districts call more often than their residents alone would: people work and shop there.
-        let load = |county: &super::gazetteer::County| {
-            f64::from(county.population) * if county.urban { 1.3 } else { 0.85 }
-        };
+        let load =
+            |county: &super::gazetteer::County| f64::from(county.population) * if county.urban { 1.3 } else { 0.85 };
         let all_loads: f64 = gazetteer.counties.iter().map(load).sum();
         let all_days: f64 = (first_day..=last_day)
             .map(|day| day_weights(day).iter().sum::<f64>())
             .sum();
         let scale = alarms as f64 / (all_loads * all_days);
         Self {
-            per_county: gazetteer
-                .counties
-                .iter()
-                .map(|county| load(county) * scale)
-                .collect(),
-            hours: CATEGORIES
-                .iter()
-                .map(|category| hour_sums(category.hours))
-                .collect(),
+            per_county: gazetteer.counties.iter().map(|county| load(county) * scale).collect(),
+            hours: CATEGORIES.iter().map(|category| hour_sums(category.hours)).collect(),
             evening: hour_sums(&EVENING),
-            modes: CATEGORIES
-                .iter()
-                .map(|category| cumulate(category.modes))
-                .collect(),
-            kinds: CATEGORIES
-                .iter()
-                .map(|category| cumulate(category.places))
-                .collect(),
+            modes: CATEGORIES.iter().map(|category| cumulate(category.modes)).collect(),
+            kinds: CATEGORIES.iter().map(|category| cumulate(category.places)).collect(),
         }
     }
 
@@ -128,21 +114,13 @@ impl AlarmRates {
 
     fn second(&self, category: usize, festival: bool, stream: &mut Stream) -> u32 {
         let loud = festival && CATEGORIES[category].code == "0203";
-        let sums = if loud {
-            &self.evening
-        } else {
-            &self.hours[category]
-        };
+        let sums = if loud { &self.evening } else { &self.hours[category] };
         stream.pick(sums) as u32 * 3_600 + stream.below(3_600) as u32
     }
 }
 
 /// Gives every call of the county to `visit`, in order of time.
-pub fn visit_calls(
-    city: &City,
-    county: usize,
-    visit: &mut dyn FnMut(&Call) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn visit_calls(city: &City, county: usize, visit: &mut dyn FnMut(&Call) -> io::Result<()>) -> io::Result<()> {
     let mut calls = Vec::new();
     let mut order = Vec::new();
     let mut numbers = Vec::new();
@@ -226,8 +204,7 @@ fn add_planted(city: &City, county: usize, day: i32, calls: &mut Vec<Call>) {
         let total = planting.calls_on(day);
         let first = calls.len();
         for index in 0..total {
-            let key =
-                ((day as u64) << 32) | PLANTED_KEY | ((number as u64) << 16) | u64::from(index);
+            let key = ((day as u64) << 32) | PLANTED_KEY | ((number as u64) << 16) | u64::from(index);
             let mut stream = Stream::keyed(city.plan.seed, DAY, county as u64, key);
             let second = match planting.burst {
                 Some((start, length)) => start + length * index / total.saturating_sub(1).max(1),
@@ -271,11 +248,7 @@ mod tests {
                 repeats += 1.0;
             }
             let site = locate(&city, 4, call);
-            assert!(
-                city.gazetteer.streets[site.street]
-                    .ring
-                    .contains(site.point)
-            );
+            assert!(city.gazetteer.streets[site.street].ring.contains(site.point));
             Ok(())
         })?;
         assert!((0.02..0.07).contains(&(repeats / all)), "{}", repeats / all);

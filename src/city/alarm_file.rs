@@ -128,11 +128,7 @@ fn fill(city: &City, county: usize, call: &Call, fields: &mut Fields) {
     if is_placed {
         push_address(city, &site, address);
     }
-    fields.push(if is_placed {
-        PLACE_KINDS[site.kind]
-    } else {
-        "other"
-    });
+    fields.push(if is_placed { PLACE_KINDS[site.kind] } else { "other" });
     fill_caller(&site, &mut person, fields);
     push_content(city, &site, category.text, &mut person, fields.next());
 }
@@ -283,10 +279,7 @@ mod tests {
         assert_eq!(row("ragged", 0).split(',').count(), 15);
         assert_eq!(row("ragged", 1).split(',').count(), 17);
         assert_eq!(row("missing", 1).split(',').nth(REPORTED_AT), Some(""));
-        assert_eq!(
-            row("type", 0).split(',').nth(REPORTED_AT),
-            Some("2025-02-30 10:00:00")
-        );
+        assert_eq!(row("type", 0).split(',').nth(REPORTED_AT), Some("2025-02-30 10:00:00"));
         assert_eq!(row("code", 0).split(',').nth(CATEGORY), Some("ZZ99"));
         assert!(row("undecodable", 0).contains(BROKEN_BYTE));
     }

@@ -99,14 +99,7 @@ pub fn classify(day: i32) -> (DayKind, &'static str) {
     }
     // 1970-01-01 was a Thursday.
     let is_weekend = (day + 3).rem_euclid(7) >= 5;
-    (
-        if is_weekend {
-            DayKind::Weekend
-        } else {
-            DayKind::Workday
-        },
-        "",
-    )
+    (if is_weekend { DayKind::Weekend } else { DayKind::Workday }, "")
 }
 
 /// True on the eve and the first day of Spring Festival.

@@ -75,19 +75,13 @@ impl Camera {
 /// Builds all cameras and their failures.
 pub fn build_cameras(seed: u64, gazetteer: &Gazetteer, clips: u64, last_day: i32) -> Vec<Camera> {
     let number = (clips / CLIPS_PER_CAMERA).max(200);
-    let load = |county: &super::gazetteer::County| {
-        f64::from(county.population) * if county.urban { 2.2 } else { 0.7 }
-    };
+    let load = |county: &super::gazetteer::County| f64::from(county.population) * if county.urban { 2.2 } else { 0.7 };
     let county_sums = cumulate(gazetteer.counties.iter().map(load));
     let mut cameras: Vec<Camera> = (0..number)
         .map(|serial| draw(seed, gazetteer, serial, &county_sums))
         .collect();
     let first_day = last_day - RETENTION_DAYS + 1;
-    for (serial, camera) in cameras
-        .iter_mut()
-        .enumerate()
-        .filter(|(_, camera)| camera.is_networked)
-    {
+    for (serial, camera) in cameras.iter_mut().enumerate().filter(|(_, camera)| camera.is_networked) {
         fail(seed, serial as u64, camera, first_day);
     }
     fail_in_clusters(seed, &mut cameras, first_day);
@@ -156,10 +150,7 @@ fn fail_in_clusters(seed: u64, cameras: &mut [Camera], first_day: i32) {
         let Some(members) = tightest_group(cameras, used_county) else {
             return;
         };
-        let start = Moment::at(
-            first_day + [22, 41][number - 1],
-            3_600 * stream.between(1, 20),
-        );
+        let start = Moment::at(first_day + [22, 41][number - 1], 3_600 * stream.between(1, 20));
         for index in members {
             used_county = Some(cameras[index].county);
             let from = start.plus(stream.uniform() * 3_000.0);
@@ -258,21 +249,13 @@ pub fn write_cameras(city: &City, out: &mut dyn Write) -> io::Result<FeedCount> 
             6..=7 => ("dome", 360),
             _ => ("ptz", stream.between(60, 120)),
         };
-        for number in [
-            stream.below(360),
-            fov as u64,
-            stream.between(40, 150) as u64,
-        ] {
+        for number in [stream.below(360), fov as u64, stream.between(40, 150) as u64] {
             row.push(',');
             push_number(row, number);
         }
         row.push(',');
         row.push_str(kind);
-        row.push_str(if camera.is_networked {
-            ",1,10."
-        } else {
-            ",0,10."
-        });
+        row.push_str(if camera.is_networked { ",1,10." } else { ",0,10." });
         for (part, mark) in [
             (stream.below(250), "."),
             (stream.below(250), "."),

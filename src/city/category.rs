@@ -216,10 +216,7 @@ mod tests {
     #[test]
     fn corrections_name_existing_categories() {
         for category in &CATEGORIES {
-            assert_eq!(
-                CATEGORIES[category_index(category.corrected)].code,
-                category.corrected
-            );
+            assert_eq!(CATEGORIES[category_index(category.corrected)].code, category.corrected);
             assert_ne!(category.code, category.corrected);
         }
     }

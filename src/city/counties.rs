@@ -63,11 +63,7 @@ mod tests {
                 .iter()
                 .all(|row| row.code.starts_with("9901") && row.code.len() == 6)
         );
-        assert!(
-            COUNTIES
-                .iter()
-                .all(|row| (6..=16).contains(&(row.grid.0 * row.grid.1)))
-        );
+        assert!(COUNTIES.iter().all(|row| (6..=16).contains(&(row.grid.0 * row.grid.1))));
         let people: u32 = COUNTIES.iter().map(|row| row.population).sum();
         assert!((9_000_000..9_200_000).contains(&people));
     }

@@ -91,14 +91,8 @@ mod tests {
         let count = |header: &str| header.split(',').count();
         assert_eq!(count(plain.alarm_header()), 16);
         assert_eq!(count(plain.alarm_header()), count(pinyin.alarm_header()));
-        assert_eq!(
-            count(plain.dispatch_header()),
-            count(pinyin.dispatch_header())
-        );
-        assert_eq!(
-            count(plain.feedback_header()),
-            count(pinyin.feedback_header())
-        );
+        assert_eq!(count(plain.dispatch_header()), count(pinyin.dispatch_header()));
+        assert_eq!(count(plain.feedback_header()), count(pinyin.feedback_header()));
         assert!(!plain.alarm_header().contains(' '));
     }
 }

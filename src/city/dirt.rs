@@ -36,8 +36,7 @@ impl Dirt {
     /// The reason of the defective row that follows the current row, if one does, and its running number.
     pub fn due(&mut self) -> Option<(&'static str, u64)> {
         self.rows += 1;
-        let forced =
-            self.rows.is_multiple_of(SPACING) && self.rows / SPACING <= self.reasons.len() as u64;
+        let forced = self.rows.is_multiple_of(SPACING) && self.rows / SPACING <= self.reasons.len() as u64;
         if !(self.stream.chance(self.rate) || forced) {
             return None;
         }
@@ -103,10 +102,7 @@ mod tests {
     #[test]
     fn every_reason_shows_early_and_the_rate_holds() {
         let mut dirt = Dirt::of(1, "alarm", 0, 0.001, &["type", "range", "code"]);
-        let early: Vec<&str> = (0..30)
-            .filter_map(|_| dirt.due())
-            .map(|(reason, _)| reason)
-            .collect();
+        let early: Vec<&str> = (0..30).filter_map(|_| dirt.due()).map(|(reason, _)| reason).collect();
         assert!(early.len() >= 3 && early.contains(&"code"));
         let made = (0..1_000_000).filter_map(|_| dirt.due()).count();
         assert!((800..1_200).contains(&made), "{made}");

@@ -112,11 +112,7 @@ impl Gazetteer {
                 household_size: row.household_size,
                 urban: row.urban,
                 ring,
-                street_sums: cumulate(
-                    city.streets[streets.clone()]
-                        .iter()
-                        .map(|street| street.weight),
-                ),
+                street_sums: cumulate(city.streets[streets.clone()].iter().map(|street| street.weight)),
                 streets,
                 dialect: Dialect::of(row.code),
             });
@@ -124,23 +120,11 @@ impl Gazetteer {
         city
     }
 
-    fn add_street(
-        &mut self,
-        seed: u64,
-        county: usize,
-        row: &CountyRow,
-        number: usize,
-        is_seat: bool,
-        ring: Ring,
-    ) {
+    fn add_street(&mut self, seed: u64, county: usize, row: &CountyRow, number: usize, is_seat: bool, ring: Ring) {
         let index = self.streets.len();
         let mut stream = Stream::keyed(seed, STREET, index as u64, 0);
         let spread = 0.6 + 0.8 * stream.uniform();
-        let weight = if row.urban || !is_seat {
-            spread
-        } else {
-            4.0 * spread
-        };
+        let weight = if row.urban || !is_seat { spread } else { 4.0 * spread };
         let centre = ring.centre();
         let first = self.places.len();
         let count = 4 + stream.below(5) as usize;
@@ -183,9 +167,7 @@ impl Gazetteer {
                 let run = (2.0 * stream.uniform() - 1.0) * place.half_length_m + spread_m * along;
                 let (sine, cosine) = place.heading.sin_cos();
                 let off = 0.3 * spread_m * side;
-                place
-                    .point
-                    .moved(run * cosine - off * sine, run * sine + off * cosine)
+                place.point.moved(run * cosine - off * sine, run * sine + off * cosine)
             } else {
                 place.point.moved(spread_m * side, spread_m * along)
             };
@@ -201,11 +183,7 @@ impl Gazetteer {
     pub fn home(&self, county: usize, seed: u64, key: u64) -> Point {
         let mut stream = Stream::keyed(seed, SITE, county as u64, key);
         let street = self.pick_street(county, &mut stream);
-        let anywhere = if self.counties[county].urban {
-            0.10
-        } else {
-            0.25
-        };
+        let anywhere = if self.counties[county].urban { 0.10 } else { 0.25 };
         if stream.chance(anywhere) {
             return self.streets[street].ring.sample(&mut stream);
         }

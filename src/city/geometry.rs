@@ -96,14 +96,8 @@ impl Ring {
 
     /// A uniform point inside.
     pub fn sample(&self, stream: &mut Stream) -> Point {
-        let low =
-            |pick: fn(&Point) -> f64| self.corners.iter().map(pick).fold(f64::INFINITY, f64::min);
-        let high = |pick: fn(&Point) -> f64| {
-            self.corners
-                .iter()
-                .map(pick)
-                .fold(f64::NEG_INFINITY, f64::max)
-        };
+        let low = |pick: fn(&Point) -> f64| self.corners.iter().map(pick).fold(f64::INFINITY, f64::min);
+        let high = |pick: fn(&Point) -> f64| self.corners.iter().map(pick).fold(f64::NEG_INFINITY, f64::max);
         let (west, east) = (low(|corner| corner.lon), high(|corner| corner.lon));
         let (south, north) = (low(|corner| corner.lat), high(|corner| corner.lat));
         // A bound instead of an endless loop: 64 misses in a quadrilateral do not happen, and the centre is a valid answer.
@@ -151,10 +145,8 @@ pub fn county_corners() -> [[Point; 4]; 11] {
     let core_south_east = SOUTH_MIDDLE.between(SOUTH_EAST, 0.22);
     let west = core_south_west.between(core_north_west, 0.48);
     let middle = SOUTH_MIDDLE.between(NORTH_MIDDLE, 0.51);
-    let [low_middle, high_middle] =
-        [0.36, 0.66].map(|share| SOUTH_MIDDLE.between(NORTH_MIDDLE, share));
-    let [low_east, high_east] =
-        [0.38, 0.63].map(|share| core_south_east.between(core_north_east, share));
+    let [low_middle, high_middle] = [0.36, 0.66].map(|share| SOUTH_MIDDLE.between(NORTH_MIDDLE, share));
+    let [low_east, high_east] = [0.38, 0.63].map(|share| core_south_east.between(core_north_east, share));
     let corner = Point::new;
     [
         [west, middle, NORTH_MIDDLE, core_north_west],
@@ -162,44 +154,18 @@ pub fn county_corners() -> [[Point; 4]; 11] {
         [core_south_west, SOUTH_MIDDLE, middle, west],
         [SOUTH_MIDDLE, core_south_east, low_east, low_middle],
         [SOUTH_WEST, core_south_west, core_north_west, NORTH_WEST],
-        [
-            NORTH_WEST,
-            NORTH_MIDDLE,
-            corner(101.6, 40.8),
-            corner(101.0, 40.8),
-        ],
-        [
-            NORTH_MIDDLE,
-            NORTH_EAST,
-            corner(102.25, 40.8),
-            corner(101.6, 40.8),
-        ],
-        [
-            corner(101.0, 39.8),
-            corner(101.64, 39.8),
-            SOUTH_MIDDLE,
-            SOUTH_WEST,
-        ],
+        [NORTH_WEST, NORTH_MIDDLE, corner(101.6, 40.8), corner(101.0, 40.8)],
+        [NORTH_MIDDLE, NORTH_EAST, corner(102.25, 40.8), corner(101.6, 40.8)],
+        [corner(101.0, 39.8), corner(101.64, 39.8), SOUTH_MIDDLE, SOUTH_WEST],
         [core_south_east, SOUTH_EAST, NORTH_EAST, core_north_east],
-        [
-            corner(101.64, 39.8),
-            corner(102.25, 39.8),
-            SOUTH_EAST,
-            SOUTH_MIDDLE,
-        ],
+        [corner(101.64, 39.8), corner(102.25, 39.8), SOUTH_EAST, SOUTH_MIDDLE],
         [low_middle, low_east, high_east, high_middle],
     ]
 }
 
 /// Cuts a four-cornered county into `columns` × `rows` cells that tile it; returns the county's own ring (through every
 /// cell corner on its border, so that it is exactly the union of the cells) and the cells, row by row from the south-west.
-pub fn subdivide(
-    corners: &[Point; 4],
-    columns: usize,
-    rows: usize,
-    seed: u64,
-    county: usize,
-) -> (Ring, Vec<Ring>) {
+pub fn subdivide(corners: &[Point; 4], columns: usize, rows: usize, seed: u64, county: usize) -> (Ring, Vec<Ring>) {
     let mut stream = Stream::keyed(seed, MESH, county as u64, 0);
     let mut nodes = Vec::with_capacity((columns + 1) * (rows + 1));
     for row in 0..=rows {
@@ -279,11 +245,7 @@ mod tests {
             .collect();
         for _ in 0..2_000 {
             let point = Point::new(101.0 + 1.25 * stream.uniform(), 39.8 + stream.uniform());
-            assert_eq!(
-                all.iter().filter(|ring| ring.contains(point)).count(),
-                1,
-                "{point:?}"
-            );
+            assert_eq!(all.iter().filter(|ring| ring.contains(point)).count(), 1, "{point:?}");
         }
     }
 

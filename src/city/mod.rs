@@ -83,13 +83,7 @@ impl CityPlan {
     pub fn scaled(seed: u64, factor: f64) -> Self {
         let times = |count: f64| (count * factor.max(0.0)).round() as u64;
         let days = if factor >= 0.5 { 1_096 } else { 366 };
-        Self::sized(
-            seed,
-            times(3_000_000.0),
-            times(10_000_000.0),
-            times(1_000_000.0),
-            days,
-        )
+        Self::sized(seed, times(3_000_000.0), times(10_000_000.0), times(1_000_000.0), days)
     }
 }
 
@@ -221,10 +215,7 @@ impl City {
             Feed::VideoCount => "inbox/video_count/counts.ndjson".into(),
             Feed::Forbidden => "optional/alarm_with_forbidden_column.csv".into(),
             Feed::VideoIndex(index) => format!("inbox/video_index/{}.ndjson", county(index)),
-            Feed::Alarm(index)
-            | Feed::Dispatch(index)
-            | Feed::Feedback(index)
-            | Feed::Population(index) => {
+            Feed::Alarm(index) | Feed::Dispatch(index) | Feed::Feedback(index) | Feed::Population(index) => {
                 format!("inbox/{}/{}.csv", feed.name(), county(index))
             }
         }
@@ -253,9 +244,7 @@ impl City {
         let count = match file.feed {
             Feed::Area => place_file::write_areas(self, out),
             Feed::PlaceName => place_file::write_place_names(self, out),
-            Feed::Calendar => {
-                calendar::write_calendar(self.first_day - CALENDAR_LEAD_DAYS, self.last_day, out)
-            }
+            Feed::Calendar => calendar::write_calendar(self.first_day - CALENDAR_LEAD_DAYS, self.last_day, out),
             Feed::Alarm(county) => alarm_file::write_alarms(self, county, out),
             Feed::Dispatch(county) => response_file::write_dispatches(self, county, out),
             Feed::Feedback(county) => response_file::write_feedbacks(self, county, out),
@@ -266,10 +255,7 @@ impl City {
             Feed::Population(county) => population::write_register(self, county, out),
             Feed::Forbidden => alarm_file::write_forbidden(self, out),
         }?;
-        let county = file
-            .feed
-            .county()
-            .map(|county| self.gazetteer.counties[county].code);
+        let county = file.feed.county().map(|county| self.gazetteer.counties[county].code);
         Ok(FileTruth {
             path: file.path.clone(),
             feed: file.feed.name(),

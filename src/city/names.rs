@@ -96,10 +96,7 @@ fn capitalised(syllables: &str) -> String {
 fn syllables(number: usize) -> (String, String) {
     let pair = (number * 263) % (FIRST.len() * SECOND.len());
     let (first, second) = (FIRST[pair % FIRST.len()], SECOND[pair / FIRST.len()]);
-    (
-        format!("{}{}", first.0, second.0),
-        format!("{}{}", first.1, second.1),
-    )
+    (format!("{}{}", first.0, second.0), format!("{}{}", first.1, second.1))
 }
 
 /// The `number`-th street (an urban subdistrict or a rural town).
@@ -169,9 +166,7 @@ mod tests {
 
     #[test]
     fn street_names_differ() {
-        let names: BTreeSet<String> = (0..170)
-            .map(|number| street_name(number, true).zh)
-            .collect();
+        let names: BTreeSet<String> = (0..170).map(|number| street_name(number, true).zh).collect();
         assert_eq!(names.len(), 170);
     }
 

@@ -11,33 +11,17 @@ use super::text::{push_degrees, push_padded};
 
 /// Writes counties and streets with their boundaries.
 pub fn write_areas(city: &City, out: &mut dyn Write) -> io::Result<FeedCount> {
-    let mut sheet = Sheet::start(
-        out,
-        Encoding::Utf8,
-        "code,kind,county,name_zh,name_en,lon,lat,boundary",
-    );
+    let mut sheet = Sheet::start(out, Encoding::Utf8, "code,kind,county,name_zh,name_en,lon,lat,boundary");
     let mut fields = Fields::default();
     for county in &city.gazetteer.counties {
-        let labels = [
-            county.code,
-            "county",
-            county.code,
-            county.name.0,
-            county.name.1,
-        ];
+        let labels = [county.code, "county", county.code, county.name.0, county.name.1];
         fill_area(&mut fields, labels, county.ring.centre(), &county.ring);
         fields.join(&mut sheet.row);
         sheet.end(Fate::Accepted)?;
     }
     for street in &city.gazetteer.streets {
         let county = city.gazetteer.counties[street.county].code;
-        let labels = [
-            &street.code,
-            "street",
-            county,
-            &street.name.zh,
-            &street.name.en,
-        ];
+        let labels = [&street.code, "street", county, &street.name.zh, &street.name.en];
         fill_area(&mut fields, labels, street.centre, &street.ring);
         fields.join(&mut sheet.row);
         sheet.end(Fate::Accepted)?;
@@ -57,11 +41,7 @@ fn fill_area(fields: &mut Fields, labels: [&str; 5], centre: Point, ring: &Ring)
 
 /// Writes roads and landmarks.
 pub fn write_place_names(city: &City, out: &mut dyn Write) -> io::Result<FeedCount> {
-    let mut sheet = Sheet::start(
-        out,
-        Encoding::Utf8,
-        "place_no,kind,county,area,name_zh,name_en,lon,lat",
-    );
+    let mut sheet = Sheet::start(out, Encoding::Utf8, "place_no,kind,county,area,name_zh,name_en,lon,lat");
     let mut fields = Fields::default();
     for (number, place) in city.gazetteer.places.iter().enumerate() {
         let street = &city.gazetteer.streets[place.street];
@@ -95,10 +75,7 @@ mod tests {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert_eq!(text.lines().count() as u64, count.read + 1);
         for line in text.lines().skip(1) {
-            assert!(
-                line.contains(",\"POLYGON ((") && line.ends_with("))\""),
-                "{line}"
-            );
+            assert!(line.contains(",\"POLYGON ((") && line.ends_with("))\""), "{line}");
         }
         Ok(())
     }

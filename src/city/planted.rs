@@ -64,16 +64,8 @@ impl Planting {
 
     /// First and last day.
     pub fn span(&self) -> (i32, i32) {
-        let first = self
-            .days
-            .iter()
-            .map(|(day, _)| *day)
-            .min()
-            .unwrap_or_default();
-        (
-            first,
-            self.days.iter().map(|(day, _)| *day).max().unwrap_or(first),
-        )
+        let first = self.days.iter().map(|(day, _)| *day).min().unwrap_or_default();
+        (first, self.days.iter().map(|(day, _)| *day).max().unwrap_or(first))
     }
 
     /// Where its `index`-th call of a day happens.
@@ -143,8 +135,7 @@ impl Planter<'_> {
         for _ in 0..400 {
             self.turn += 1;
             let county = &counties[(self.turn * 4) % counties.len()];
-            let street =
-                county.streets.start + self.stream.below(county.streets.len() as u64) as usize;
+            let street = county.streets.start + self.stream.below(county.streets.len() as u64) as usize;
             if self.taken.contains(&street) {
                 continue;
             }
@@ -161,13 +152,7 @@ impl Planter<'_> {
         fallback
     }
 
-    fn plant(
-        &mut self,
-        shape: Shape,
-        radius_m: f64,
-        category: &str,
-        days: Vec<(i32, u32)>,
-    ) -> Planting {
+    fn plant(&mut self, shape: Shape, radius_m: f64, category: &str, days: Vec<(i32, u32)>) -> Planting {
         let (street, place, centre) = self.site(radius_m);
         Planting {
             shape,
@@ -186,18 +171,9 @@ impl Planter<'_> {
         let mut all = Vec::new();
         for (category, back) in SURGES {
             // The most recent surge must be caught by tonight's run; the others may fall on any day of the week.
-            let jitter = if back < 10 {
-                0
-            } else {
-                self.stream.between(0, 7) as i32
-            };
+            let jitter = if back < 10 { 0 } else { self.stream.between(0, 7) as i32 };
             let first = self.day_before(back + jitter).min(self.last_day - 1);
-            all.push(self.plant(
-                Shape::Surge,
-                400.0,
-                category,
-                vec![(first, 14), (first + 1, 14)],
-            ));
+            all.push(self.plant(Shape::Surge, 400.0, category, vec![(first, 14), (first + 1, 14)]));
         }
         for (category, back) in CLUSTERS {
             let last = self.day_before(back);
@@ -220,12 +196,7 @@ impl Planter<'_> {
             ));
         }
         for (turn, back) in ACCIDENTS.into_iter().enumerate() {
-            let mut decoy = self.plant(
-                Shape::Accident,
-                60.0,
-                "0301",
-                vec![(self.day_before(back), 25)],
-            );
+            let mut decoy = self.plant(Shape::Accident, 60.0, "0301", vec![(self.day_before(back), 25)]);
             decoy.burst = Some((17 * 3_600 + 600 + turn as u32 * 5_400, 2_370));
             all.push(decoy);
         }
@@ -243,16 +214,8 @@ impl Planter<'_> {
     fn merged(&mut self) -> MergedStation {
         let first_day = self.day_before(MERGER);
         let mut found = (0, 0, 1);
-        for (county, row) in self
-            .gazetteer
-            .counties
-            .iter()
-            .enumerate()
-            .filter(|(_, row)| !row.urban)
-        {
-            let free = |street: &usize| {
-                !self.taken.contains(street) && !self.taken.contains(&(street + 1))
-            };
+        for (county, row) in self.gazetteer.counties.iter().enumerate().filter(|(_, row)| !row.urban) {
+            let free = |street: &usize| !self.taken.contains(street) && !self.taken.contains(&(street + 1));
             let touching = |street: &usize| {
                 let ring = |street: usize| &self.gazetteer.streets[street].ring.corners;
                 ring(*street)
@@ -261,8 +224,8 @@ impl Planter<'_> {
                     .count()
                     == 2
             };
-            if let Some(street) = (row.streets.start..row.streets.end - 1)
-                .find(|street| free(street) && touching(street))
+            if let Some(street) =
+                (row.streets.start..row.streets.end - 1).find(|street| free(street) && touching(street))
             {
                 found = (county, street, street + 1);
                 break;
@@ -314,16 +277,9 @@ mod tests {
                     .filter(|planting| planting.shape == shape)
                     .count()
             };
-            assert_eq!(
-                [Shape::Surge, Shape::Cluster, Shape::Chain].map(count),
-                [8, 4, 6]
-            );
+            assert_eq!([Shape::Surge, Shape::Cluster, Shape::Chain].map(count), [8, 4, 6]);
             assert_eq!([Shape::Accident, Shape::Assembly].map(count), [2, 1]);
-            let mut streets: Vec<usize> = planted
-                .plantings
-                .iter()
-                .map(|planting| planting.street)
-                .collect();
+            let mut streets: Vec<usize> = planted.plantings.iter().map(|planting| planting.street).collect();
             streets.extend([planted.merged.from_street, planted.merged.into_street]);
             streets.sort_unstable();
             let before = streets.len();

@@ -139,17 +139,9 @@ pub fn write_register(city: &City, county: usize, out: &mut dyn Write) -> io::Re
 
 impl Register<'_> {
     /// The same person at another address, by which a reader must not count them twice.
-    fn write_again(
-        &mut self,
-        person: u64,
-        household: u64,
-        sheet: &mut Sheet<'_>,
-    ) -> io::Result<()> {
+    fn write_again(&mut self, person: u64, household: u64, sheet: &mut Sheet<'_>) -> io::Result<()> {
         let other = household | 1 << 40;
-        let point = self
-            .city
-            .gazetteer
-            .home(self.county, self.city.plan.seed, other);
+        let point = self.city.gazetteer.home(self.county, self.city.plan.seed, other);
         let dwelling = Dwelling {
             number: 90_000_000 + household,
             point,
@@ -164,22 +156,12 @@ impl Register<'_> {
     }
 
     fn write(&mut self, entry: &Entry<'_>, fate: Fate, sheet: &mut Sheet<'_>) -> io::Result<()> {
-        let mut stream = Stream::keyed(
-            self.city.plan.seed,
-            RESIDENT,
-            self.county as u64,
-            entry.person,
-        );
+        let mut stream = Stream::keyed(self.city.plan.seed, RESIDENT, self.county as u64, entry.person);
         let age = 5.0 * stream.pick(&self.ages) as f64 + 5.0 * stream.uniform();
         let birth = self.city.last_day - (age * 365.25) as i32;
         let fields = &mut self.fields;
         fields.begin();
-        push_identity(
-            entry.identity % SUFFIXES,
-            self.city.plan.seed,
-            birth,
-            fields.next(),
-        );
+        push_identity(entry.identity % SUFFIXES, self.city.plan.seed, birth, fields.next());
         push_person(&mut stream, fields.next());
         push_phone(&mut stream, fields.next());
         push_date(fields.next(), birth, "");
@@ -233,9 +215,7 @@ mod tests {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             for line in text.lines().skip(1) {
                 let fields: Vec<&str> = line.split(',').collect();
-                let is_dirty = fields[ID_NO].is_empty()
-                    || fields[BIRTH_DATE] == "20130230"
-                    || fields[LON] == "999";
+                let is_dirty = fields[ID_NO].is_empty() || fields[BIRTH_DATE] == "20130230" || fields[LON] == "999";
                 let Some(digits) = fields[ID_NO].get(..17) else {
                     continue;
                 };

@@ -150,9 +150,7 @@ mod tests {
         let waits: Vec<f64> = (0..count).map(|_| stream.exponential(40.0)).collect();
         assert!((mean(&waits) - 40.0).abs() < 0.6);
         for expected in [0.3, 7.0, 90.0] {
-            let counts: Vec<f64> = (0..count)
-                .map(|_| stream.poisson(expected) as f64)
-                .collect();
+            let counts: Vec<f64> = (0..count).map(|_| stream.poisson(expected) as f64).collect();
             assert!((mean(&counts) - expected).abs() < 0.01 * expected + 0.01);
         }
         let sums = cumulate([1.0, 0.0, 3.0]);

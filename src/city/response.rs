@@ -120,16 +120,8 @@ fn arrival(
         return Some(dispatched.plus(-20.0 - stream.exponential(120.0)));
     }
     let hour = call.second / 3_600;
-    let rush = if matches!(hour, 7 | 8 | 17 | 18) {
-        1.3
-    } else {
-        1.0
-    };
-    let (median, sigma) = if row.urban {
-        (270.0, 0.55)
-    } else {
-        (620.0, 0.65)
-    };
+    let rush = if matches!(hour, 7 | 8 | 17 | 18) { 1.3 } else { 1.0 };
+    let (median, sigma) = if row.urban { (270.0, 0.55) } else { (620.0, 0.65) };
     Some(enroute.plus(20.0 + stream.lognormal(median * rush, sigma).min(14_000.0)))
 }
 
@@ -174,8 +166,7 @@ fn feedback_delay(stream: &mut Stream) -> f64 {
 }
 
 fn planted_shape(city: &City, call: &Call) -> Option<Shape> {
-    call.planting
-        .map(|number| city.planted.plantings[number].shape)
+    call.planting.map(|number| city.planted.plantings[number].shape)
 }
 
 #[cfg(test)]

@@ -54,14 +54,7 @@ pub fn write_dispatches(city: &City, county: usize, out: &mut dyn Write) -> io::
     sheet.finish()
 }
 
-fn fill_dispatch(
-    city: &City,
-    county: usize,
-    call: &Call,
-    unit: u64,
-    response: &Response,
-    fields: &mut Fields,
-) {
+fn fill_dispatch(city: &City, county: usize, call: &Call, unit: u64, response: &Response, fields: &mut Fields) {
     let row = &city.gazetteer.counties[county];
     fields.begin();
     let number = fields.next();
@@ -131,14 +124,7 @@ fn fill_feedback(
     push_alarm_no(city, county, call.day, call.number, fields.next());
     fields.push(if is_last { "1" } else { "0" });
     // Before the end only the call-taker's category is known.
-    fields.push(
-        CATEGORIES[if is_last {
-            outcome.category
-        } else {
-            call.category
-        }]
-        .code,
-    );
+    fields.push(CATEGORIES[if is_last { outcome.category } else { call.category }].code);
     let result = fields.next();
     push_padded(result, if is_last { outcome.result } else { 0 }, 2);
     dialect.push_time(fields.next(), outcome.handled);
@@ -146,16 +132,7 @@ fn fill_feedback(
     push_person(&mut officer, fields.next());
     let detail = fields.next();
     detail.push_str("民警到场，");
-    detail.push_str(
-        [
-            "已调解",
-            "已处理",
-            "移交处理",
-            "当事人离开",
-            "已登记",
-            "继续工作",
-        ][(officer.below(6)) as usize],
-    );
+    detail.push_str(["已调解", "已处理", "移交处理", "当事人离开", "已登记", "继续工作"][(officer.below(6)) as usize]);
     if officer.chance(0.05) {
         detail.push_str("，出动警力");
         push_number(detail, 2 + officer.below(4));

@@ -193,8 +193,7 @@ impl<'a> Sheet<'a> {
     /// Keeps the row just ended, to be repeated later.
     pub fn remember(&mut self) {
         self.remembered.clear();
-        self.remembered
-            .extend_from_slice(&self.buffer[self.row_start..]);
+        self.remembered.extend_from_slice(&self.buffer[self.row_start..]);
     }
 
     /// Writes the remembered row once more, byte for byte; nothing when there is none.

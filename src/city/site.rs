@@ -114,13 +114,7 @@ fn landmark_of(kind: usize) -> Option<PlaceKind> {
     }
 }
 
-fn choose_place(
-    city: &City,
-    street: usize,
-    kind: usize,
-    is_traffic: bool,
-    stream: &mut Stream,
-) -> usize {
+fn choose_place(city: &City, street: usize, kind: usize, is_traffic: bool, stream: &mut Stream) -> usize {
     let gazetteer = &city.gazetteer;
     let places = gazetteer.streets[street].places.clone();
     let picked = gazetteer.pick_place(street, stream);
@@ -130,12 +124,7 @@ fn choose_place(
             .find(|&place| gazetteer.places[place].kind == wanted)
             .unwrap_or(picked);
     }
-    let carries_traffic = |place: usize| {
-        matches!(
-            gazetteer.places[place].kind,
-            PlaceKind::Road | PlaceKind::Bridge
-        )
-    };
+    let carries_traffic = |place: usize| matches!(gazetteer.places[place].kind, PlaceKind::Road | PlaceKind::Bridge);
     if is_traffic && !carries_traffic(picked) {
         // Every street begins with two roads.
         return places.start + stream.below(2) as usize;

@@ -50,15 +50,9 @@ fn tiny(seed: u64) -> CityPlan {
 fn read(city: &City, file: &CityFile) -> io::Result<(String, FileTruth)> {
     let mut bytes = Vec::new();
     let truth = city.write(file, &mut bytes)?;
-    let is_document = matches!(
-        file.feed,
-        Feed::Alarm(_) | Feed::Dispatch(_) | Feed::Feedback(_)
-    );
+    let is_document = matches!(file.feed, Feed::Alarm(_) | Feed::Dispatch(_) | Feed::Feedback(_));
     let text = if truth.county == Some("990103") && is_document {
-        encoding_rs::GB18030
-            .decode_without_bom_handling(&bytes)
-            .0
-            .into_owned()
+        encoding_rs::GB18030.decode_without_bom_handling(&bytes).0.into_owned()
     } else {
         String::from_utf8_lossy(&bytes)
             .trim_start_matches('\u{feff}')
@@ -75,10 +69,7 @@ fn split(line: &str) -> Vec<String> {
         match sign {
             '"' => is_quoted = !is_quoted,
             ',' if !is_quoted => fields.push(String::new()),
-            _ => fields
-                .last_mut()
-                .into_iter()
-                .for_each(|field| field.push(sign)),
+            _ => fields.last_mut().into_iter().for_each(|field| field.push(sign)),
         }
     }
     fields
@@ -98,17 +89,12 @@ fn judge(fields: &[String]) -> Option<&'static str> {
     let is_time = ["%Y-%m-%d %H:%M:%S", "%Y%m%d%H%M%S"]
         .iter()
         .any(|format| chrono::NaiveDateTime::parse_from_str(&fields[2], format).is_ok());
-    let degrees: Vec<Option<f64>> = fields[8..10]
-        .iter()
-        .map(|field| field.parse().ok())
-        .collect();
+    let degrees: Vec<Option<f64>> = fields[8..10].iter().map(|field| field.parse().ok()).collect();
     let is_empty = fields[8].is_empty() && fields[9].is_empty();
     if !is_time || (!is_empty && degrees.contains(&None)) {
         return Some("type");
     }
-    let inside = |value: Option<f64>, low: f64, high: f64| {
-        value.is_none_or(|value| (low..high).contains(&value))
-    };
+    let inside = |value: Option<f64>, low: f64, high: f64| value.is_none_or(|value| (low..high).contains(&value));
     if !inside(degrees[0], 100.9, 102.3) || !inside(degrees[1], 39.7, 40.9) {
         return Some("range");
     }
@@ -123,11 +109,7 @@ fn a_seed_means_its_bytes_in_any_order() -> io::Result<()> {
     assert_eq!(first.len(), 5 + 5 * 11 + 2);
     for (path, digest) in &first {
         // The calendar is the same for every city.
-        assert_eq!(
-            other.get(path) == Some(digest),
-            path.contains("calendar"),
-            "{path}"
-        );
+        assert_eq!(other.get(path) == Some(digest), path.contains("calendar"), "{path}");
     }
     Ok(())
 }
@@ -135,11 +117,7 @@ fn a_seed_means_its_bytes_in_any_order() -> io::Result<()> {
 #[test]
 fn an_independent_reader_counts_what_the_truth_says() -> io::Result<()> {
     let city = files(&CityPlan::scaled(4, 0.02));
-    for file in city
-        .files()
-        .iter()
-        .filter(|file| matches!(file.feed, Feed::Alarm(_)))
-    {
+    for file in city.files().iter().filter(|file| matches!(file.feed, Feed::Alarm(_))) {
         let (text, truth) = read(&city, file)?;
         let mut count = FeedCount::default();
         let mut seen = BTreeSet::new();
@@ -171,19 +149,12 @@ fn documents_join_and_every_feed_adds_up() -> io::Result<()> {
             truth.count.accepted + truth.count.duplicate + rejected
         );
         let header = u64::from(!file.path.ends_with(".ndjson"));
-        assert_eq!(
-            text.lines().count() as u64,
-            truth.count.read + header,
-            "{}",
-            file.path
-        );
+        assert_eq!(text.lines().count() as u64, truth.count.read + header, "{}", file.path);
         let rows = text.lines().skip(1).map(split);
         match file.feed {
             Feed::Alarm(_) => alarms.extend(rows.filter_map(|row| row.first().cloned())),
             Feed::Dispatch(_) | Feed::Feedback(_) => {
-                let orphans = rows
-                    .filter(|row| row.len() == 9 && !alarms.contains(&row[1]))
-                    .count() as u64;
+                let orphans = rows.filter(|row| row.len() == 9 && !alarms.contains(&row[1])).count() as u64;
                 assert!(orphans <= rejected, "{}", file.path);
             }
             _ => {}
@@ -204,17 +175,9 @@ fn documents_join_and_every_feed_adds_up() -> io::Result<()> {
 fn planted_events_are_in_the_files() -> io::Result<()> {
     let city = files(&tiny(8));
     let mut rows: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
-    for file in city
-        .files()
-        .iter()
-        .filter(|file| matches!(file.feed, Feed::Alarm(_)))
-    {
+    for file in city.files().iter().filter(|file| matches!(file.feed, Feed::Alarm(_))) {
         let (text, truth) = read(&city, file)?;
-        let good = text
-            .lines()
-            .skip(1)
-            .map(split)
-            .filter(|row| judge(row).is_none());
+        let good = text.lines().skip(1).map(split).filter(|row| judge(row).is_none());
         rows.insert(truth.county.unwrap_or_default(), good.collect());
     }
     let truth = city.truth(&[]);
@@ -246,9 +209,9 @@ fn planted_events_are_in_the_files() -> io::Result<()> {
                 && (&first..=&last).contains(&&day)
                 && Point { lon, lat }.distance_m(centre) <= event.radius_m * 1.001
         };
-        let found = rows.get(event.county).map_or(0, |rows| {
-            rows.iter().filter(belongs).collect::<BTreeSet<_>>().len()
-        });
+        let found = rows
+            .get(event.county)
+            .map_or(0, |rows| rows.iter().filter(belongs).collect::<BTreeSet<_>>().len());
         assert!(found >= event.extra_calls as usize, "{event:?}: {found}");
     }
     Ok(())

@@ -193,10 +193,8 @@ pub struct Truth {
 impl Truth {
     /// Puts the files' scores and the city's plantings together.
     pub fn of(city: &City, files: &[FileTruth]) -> Self {
-        let mut feeds: BTreeMap<&'static str, FeedCount> = FEEDS
-            .into_iter()
-            .map(|feed| (feed, FeedCount::default()))
-            .collect();
+        let mut feeds: BTreeMap<&'static str, FeedCount> =
+            FEEDS.into_iter().map(|feed| (feed, FeedCount::default())).collect();
         let (mut alarms, mut residents) = (BTreeMap::new(), BTreeMap::new());
         for file in files {
             if let Some(count) = feeds.get_mut(file.feed) {
@@ -207,9 +205,7 @@ impl Truth {
                 "population" => &mut residents,
                 _ => continue,
             };
-            *by_county
-                .entry(file.county.unwrap_or_default())
-                .or_insert(0) += file.count.accepted;
+            *by_county.entry(file.county.unwrap_or_default()).or_insert(0) += file.count.accepted;
         }
         let planted = |shape| {
             let same = city

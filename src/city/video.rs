@@ -50,12 +50,7 @@ fn clips_per_day(city: &City) -> f64 {
 /// About how many clips a county has.
 pub fn expected_clips(city: &City, county: usize) -> u64 {
     let own = |camera: &&Camera| camera.is_networked && camera.county == county;
-    let level: f64 = city
-        .cameras
-        .iter()
-        .filter(own)
-        .map(|camera| camera.level)
-        .sum();
+    let level: f64 = city.cameras.iter().filter(own).map(|camera| camera.level).sum();
     (level * clips_per_day(city) * f64::from(RETENTION_DAYS)) as u64
 }
 
@@ -189,15 +184,9 @@ pub fn write_counts(city: &City, out: &mut dyn Write) -> io::Result<FeedCount> {
                 continue;
             }
             for (class, name) in CLASSES.into_iter().enumerate() {
-                let mut stream = Stream::keyed(
-                    city.plan.seed,
-                    COUNTS,
-                    index as u64 * 4 + class as u64,
-                    window as u64,
-                );
+                let mut stream = Stream::keyed(city.plan.seed, COUNTS, index as u64 * 4 + class as u64, window as u64);
                 let shape = if class == 2 { DAY[hour] } else { COMMUTE[hour] };
-                let busy =
-                    [22.0, 9.0, 6.0][class] * city.gazetteer.places[camera.place].weight.min(4.0);
+                let busy = [22.0, 9.0, 6.0][class] * city.gazetteer.places[camera.place].weight.min(4.0);
                 let count = stream.poisson(shape * busy);
                 push_count(&mut sheet.row, &camera.id, start, name, count, "");
                 sheet.end(Fate::Accepted)?;

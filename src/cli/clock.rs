@@ -26,6 +26,7 @@ pub(super) fn entropy() -> Result<[u8; 32]> {
 
 /// A run's name: its start in UTC and four random bytes, sortable by time.
 pub(super) fn run_id(now: i64) -> Result<String> {
-    let stamp = chrono::DateTime::from_timestamp_micros(now).map_or_else(String::new, |at| at.format("%Y%m%dT%H%M%SZ").to_string());
+    let stamp = chrono::DateTime::from_timestamp_micros(now)
+        .map_or_else(String::new, |at| at.format("%Y%m%dT%H%M%SZ").to_string());
     Ok(format!("{stamp}-{}", hex(&entropy()?[..4])))
 }

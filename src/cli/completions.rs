@@ -1,7 +1,7 @@
 //! `fenghuo completions`: completion scripts for shells.
 
-use crate::cli::print::Printer;
 use crate::cli::command;
+use crate::cli::print::Printer;
 use crate::error::Result;
 
 /// Print a shell's completion script

@@ -2,8 +2,8 @@
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::city::{self, CityPlan};
 use crate::cli::init::{Answers, create};
@@ -47,7 +47,11 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Result<()> {
         printer.data(&printer.words("page_at", &[&args.dir.join(page).display()]))?;
         printer.data("\n")?;
     }
-    if verdict.agrees { Ok(()) } else { Err(fail(Kind::Check, "demo_account", &[])) }
+    if verdict.agrees {
+        Ok(())
+    } else {
+        Err(fail(Kind::Check, "demo_account", &[]))
+    }
 }
 
 fn plan(args: &Args) -> Result<CityPlan> {
@@ -70,7 +74,11 @@ fn same_city(dir: &Path, plan: &CityPlan) -> Result<()> {
         && number("alarms") == Some(plan.alarms)
         && number("clips") == Some(plan.clips)
         && number("residents") == Some(plan.residents);
-    if same { Ok(()) } else { Err(fail(Kind::Conflict, "demo_other", &[&dir.display()]).hint("demo_other_hint", &[])) }
+    if same {
+        Ok(())
+    } else {
+        Err(fail(Kind::Conflict, "demo_other", &[&dir.display()]).hint("demo_other_hint", &[]))
+    }
 }
 
 /// Writes the sources first and the site's settings last, so that an interrupted demo starts over.
@@ -121,6 +129,7 @@ fn write_city(dir: &Path, plan: &CityPlan, stop: &AtomicBool) -> Result<()> {
         out.flush().map_err(failed)?;
     }
     let path = dir.join(TRUTH_FILE);
-    let text = serde_json::to_vec_pretty(&city.truth(&truths)).map_err(|cause| fail(Kind::Bug, "output_failed", &[]).because(cause))?;
+    let text = serde_json::to_vec_pretty(&city.truth(&truths))
+        .map_err(|cause| fail(Kind::Bug, "output_failed", &[]).because(cause))?;
     std::fs::write(&path, text).map_err(|cause| io_error(&path, &cause))
 }

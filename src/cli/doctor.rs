@@ -19,11 +19,20 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     let findings: Vec<(&'static str, Result<String>)> = vec![
         ("doctor_key", opened.key().map(|_| String::new())),
         ("doctor_outside", key_outside(&opened)),
-        ("doctor_contracts", contracts(&opened.site).map(|found| found.len().to_string())),
-        ("doctor_models", Models::load(&opened.site).map(|models| models.ordered.len().to_string())),
+        (
+            "doctor_contracts",
+            contracts(&opened.site).map(|found| found.len().to_string()),
+        ),
+        (
+            "doctor_models",
+            Models::load(&opened.site).map(|models| models.ordered.len().to_string()),
+        ),
         ("doctor_lake", probe(lake)),
         ("doctor_tables", tables(lake).await),
-        ("doctor_releases", lake.releases().await.map(|numbers| numbers.len().to_string())),
+        (
+            "doctor_releases",
+            lake.releases().await.map(|numbers| numbers.len().to_string()),
+        ),
         ("doctor_leftovers", leftovers(lake)),
     ];
     let mut failed: Vec<Error> = Vec::new();
@@ -40,7 +49,11 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     for error in &failed {
         printer.error(error);
     }
-    if failed.is_empty() { Ok(()) } else { Err(fail(Kind::Check, "doctor_failed", &[&failed.len()])) }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(fail(Kind::Check, "doctor_failed", &[&failed.len()]))
+    }
 }
 
 /// A key inside the lake would leave with every copy of it.
@@ -68,7 +81,9 @@ fn probe(lake: &Lake) -> Result<String> {
     for path in [&first, &second] {
         let _ = std::fs::remove_file(path);
     }
-    outcome.map(|()| String::new()).map_err(|cause| crate::error::io_error(lake.root(), &cause))
+    outcome
+        .map(|()| String::new())
+        .map_err(|cause| crate::error::io_error(lake.root(), &cause))
 }
 
 async fn tables(lake: &Lake) -> Result<String> {

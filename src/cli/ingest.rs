@@ -26,11 +26,14 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let key = opened.key()?;
     let contracts = contracts(&opened.site)?;
     let mut files = assign(&opened.site, &contracts)?;
+    files.retain(|file| !file.contract.on_request || args.contract.as_ref() == Some(&file.contract.name));
     if let Some(name) = &args.contract {
         let Some(contract) = contracts.iter().find(|contract| contract.name == *name) else {
             let known: Vec<&str> = contracts.iter().map(|contract| contract.name.as_str()).collect();
             let near = crate::config::text::closest(name, known.iter().copied()).unwrap_or("—");
-            return Err(fail(Kind::Missing, "no_contract", &[name]).hint("no_contract_hint", &[&near, &known.join(" ")]));
+            return Err(
+                fail(Kind::Missing, "no_contract", &[name]).hint("no_contract_hint", &[&near, &known.join(" ")])
+            );
         };
         if args.files.is_empty() {
             files.retain(|file| file.contract.name == *name);
@@ -48,7 +51,10 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         }
     }
     if files.is_empty() {
-        let pattern = args.contract.as_ref().and_then(|name| contracts.iter().find(|contract| contract.name == *name));
+        let pattern = args
+            .contract
+            .as_ref()
+            .and_then(|name| contracts.iter().find(|contract| contract.name == *name));
         let pattern = pattern.map_or_else(|| "inbox/*".to_owned(), |contract| contract.from.clone());
         return Err(fail(Kind::Missing, "no_files", &[&pattern]));
     }
@@ -64,7 +70,13 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let sum = |of: fn(&crate::ingest::Report) -> u64| outcome.reports.iter().map(of).sum::<u64>();
     printer.say(
         "ingest_done",
-        &[&outcome.reports.len(), &sum(|r| r.read), &sum(|r| r.accepted), &sum(|r| r.duplicate), &sum(|r| r.rejected)],
+        &[
+            &outcome.reports.len(),
+            &sum(|r| r.read),
+            &sum(|r| r.accepted),
+            &sum(|r| r.duplicate),
+            &sum(|r| r.rejected),
+        ],
     );
     Ok(())
 }

@@ -59,17 +59,21 @@ pub(super) struct Answers {
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let ask = printer.can_ask() && !args.defaults;
     let mut missing = Vec::new();
-    let mut answer = |given: &Option<String>, flag: &'static str, question: &'static str, default: &str| -> Result<String> {
-        match given {
-            Some(given) => Ok(given.clone()),
-            None if ask => printer.ask(&printer.words(question, &[]), default),
-            None => {
-                missing.push(flag);
-                Ok(default.to_owned())
+    let mut answer =
+        |given: &Option<String>, flag: &'static str, question: &'static str, default: &str| -> Result<String> {
+            match given {
+                Some(given) => Ok(given.clone()),
+                None if ask => printer.ask(&printer.words(question, &[]), default),
+                None => {
+                    missing.push(flag);
+                    Ok(default.to_owned())
+                }
             }
-        }
-    };
-    let folder_name = args.dir.file_name().map_or_else(|| "site".to_owned(), |name| name.to_string_lossy().into_owned());
+        };
+    let folder_name = args
+        .dir
+        .file_name()
+        .map_or_else(|| "site".to_owned(), |name| name.to_string_lossy().into_owned());
     let name = args.name.clone().unwrap_or(folder_name);
     let answers = Answers {
         title_zh: name.clone(),
@@ -79,7 +83,12 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         timezone: answer(&args.timezone, "--timezone", "ask_timezone", "Asia/Shanghai")?,
         day_cutoff: answer(&args.day_cutoff, "--day-cutoff", "ask_day_cutoff", "00:00")?,
         week_start: answer(&args.week_start, "--week-start", "ask_week_start", "monday")?,
-        response_reading: answer(&args.response_reading, "--response-reading", "ask_response_reading", "urgency")?,
+        response_reading: answer(
+            &args.response_reading,
+            "--response-reading",
+            "ask_response_reading",
+            "urgency",
+        )?,
         identifier_pack: answer(&args.identifier_pack, "--identifier-pack", "ask_identifier_pack", "cn")?,
         synthetic: false,
     };
@@ -138,7 +147,9 @@ fn settings_text(answers: &Answers) -> String {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, bytes)).map_err(|cause| io_error(path, &cause))
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, bytes))
+        .map_err(|cause| io_error(path, &cause))
 }
 
 /// A new key, readable by its owner alone from the first moment.
@@ -152,5 +163,8 @@ fn write_key(path: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let text = hex(&entropy()?);
-    options.open(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all())).map_err(|cause| io_error(path, &cause))
+    options
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .map_err(|cause| io_error(path, &cause))
 }

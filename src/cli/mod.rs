@@ -5,8 +5,8 @@ mod clock;
 mod completions;
 mod demo;
 mod doctor;
-mod init;
 mod ingest;
+mod init;
 mod open;
 mod output;
 mod plan;
@@ -69,11 +69,15 @@ pub fn main() -> ExitCode {
     let matches = match command(language).try_get_matches() {
         Ok(matches) => matches,
         // clap knows which of its messages are data (help) and which are errors
-        Err(error) => return ExitCode::from(u8::try_from(error.print().map_or(2, |()| error.exit_code())).unwrap_or(2)),
+        Err(error) => {
+            return ExitCode::from(u8::try_from(error.print().map_or(2, |()| error.exit_code())).unwrap_or(2));
+        }
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(u8::try_from(error.print().map_or(2, |()| error.exit_code())).unwrap_or(2)),
+        Err(error) => {
+            return ExitCode::from(u8::try_from(error.print().map_or(2, |()| error.exit_code())).unwrap_or(2));
+        }
     };
     let printer = Printer::new(language, cli.quiet);
     if let Ok(point) = std::env::var("FENGHUO_CRASH_POINT") {
@@ -129,7 +133,9 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
 fn language() -> Language {
     let flag = std::env::args().skip_while(|arg| arg != "--lang").nth(1);
     let flag = flag.or_else(|| std::env::args().find_map(|arg| arg.strip_prefix("--lang=").map(str::to_owned)));
-    let locale = ["FENGHUO_LANG", "LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let locale = ["FENGHUO_LANG", "LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     match flag.or(locale) {
         Some(name) if name.starts_with("zh") => Language::Chinese,
         _ => Language::English,
@@ -139,11 +145,19 @@ fn language() -> Language {
 /// The command tree with its help from the catalogue.
 fn command(language: Language) -> clap::Command {
     let mut command = localized(Cli::command(), "help", language);
-    for name in command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect::<Vec<_>>() {
+    for name in command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect::<Vec<_>>()
+    {
         command = command.mut_subcommand(&name, |sub| {
             let key = format!("help_{name}");
             let mut sub = localized(sub, &key, language);
-            for inner in sub.get_subcommands().map(|sub| sub.get_name().to_owned()).collect::<Vec<_>>() {
+            for inner in sub
+                .get_subcommands()
+                .map(|sub| sub.get_name().to_owned())
+                .collect::<Vec<_>>()
+            {
                 let key = format!("{key}_{inner}");
                 sub = sub.mut_subcommand(&inner, |sub| localized(sub, &key, language));
             }
@@ -154,7 +168,12 @@ fn command(language: Language) -> clap::Command {
 }
 
 fn localized(command: clap::Command, key: &str, language: Language) -> clap::Command {
-    let text = |key: &str| keys().into_iter().find(|known| *known == key).map(|known| Message::new(known, &[]).in_language(language));
+    let text = |key: &str| {
+        keys()
+            .into_iter()
+            .find(|known| *known == key)
+            .map(|known| Message::new(known, &[]).in_language(language))
+    };
     let command = match text(key) {
         Some(about) => command.about(about),
         None => command,

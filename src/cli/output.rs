@@ -37,7 +37,9 @@ impl Output {
     /// Writes a result.
     pub(super) fn write(&self, table: &Table, printer: &Printer) -> Result<()> {
         let bytes = match self.output {
-            Form::Table => pretty_format_batches_with_schema(table.schema.clone(), &table.batches).map(|text| format!("{text}\n").into_bytes()).map_err(broken)?,
+            Form::Table => pretty_format_batches_with_schema(table.schema.clone(), &table.batches)
+                .map(|text| format!("{text}\n").into_bytes())
+                .map_err(broken)?,
             Form::Csv => csv(table)?,
             Form::Json => json(table)?,
             Form::Parquet if self.out.is_none() => return Err(fail(Kind::Input, "output_needs_file", &[])),
@@ -62,14 +64,21 @@ fn csv(table: &Table) -> Result<Vec<u8>> {
     }
     drop(writer);
     if bytes.is_empty() {
-        let names: Vec<&str> = table.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let names: Vec<&str> = table
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         bytes = format!("{}\n", names.join(",")).into_bytes();
     }
     Ok(bytes)
 }
 
 fn json(table: &Table) -> Result<Vec<u8>> {
-    let mut writer = arrow::json::WriterBuilder::new().with_explicit_nulls(true).build::<_, arrow::json::writer::JsonArray>(Vec::new());
+    let mut writer = arrow::json::WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, arrow::json::writer::JsonArray>(Vec::new());
     for batch in &table.batches {
         writer.write(batch).map_err(broken)?;
     }

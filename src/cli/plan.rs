@@ -11,10 +11,10 @@ use crate::cli::print::Printer;
 use crate::engine::session::Table;
 use crate::error::{Kind, Result, fail};
 use crate::model::Models;
+use crate::pipeline::Definition;
 use crate::pipeline::files::{assign, contracts};
 use crate::pipeline::plan::{Plan, Reason, Step, sources};
 use crate::pipeline::run::parameters;
-use crate::pipeline::Definition;
 
 /// Show what a run would do, and why
 #[derive(Debug, clap::Args)]
@@ -34,9 +34,16 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let last = opened.lake.latest_release().await?;
     let mut sources = sources(&opened.lake).await?;
     let mut rows: Vec<[String; 4]> = Vec::new();
-    for file in assign(&opened.site, &contracts)?.iter().filter(|file| definition.ingests(&file.contract.name)) {
+    for file in assign(&opened.site, &contracts)?
+        .iter()
+        .filter(|file| definition.ingests(&file.contract))
+    {
         let stored = match opened.lake.table(&file.contract.into).await? {
-            Some(table) => table.holds(&crate::ingest::batch::batch_id(&file.contract, &file.path)?).await?,
+            Some(table) => {
+                table
+                    .holds(&crate::ingest::batch::batch_id(&file.contract, &file.path)?)
+                    .await?
+            }
             None => false,
         };
         if !stored {
@@ -44,10 +51,22 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             sources.insert("ops.ingest".to_owned(), "new".to_owned());
         }
         let action = if stored { "keep" } else { "ingest" };
-        rows.push([action.to_owned(), file.shown.clone(), file.contract.name.clone(), format!("{} bytes", file.bytes)]);
+        rows.push([
+            action.to_owned(),
+            file.shown.clone(),
+            file.contract.name.clone(),
+            format!("{} bytes", file.bytes),
+        ]);
     }
     let unknown = crate::pipeline::run::unknown_origin(&contracts);
-    let plan = Plan::new(&definition, &models, &sources, &unknown, last.as_ref(), &parameters(&opened.site));
+    let plan = Plan::new(
+        &definition,
+        &models,
+        &sources,
+        &unknown,
+        last.as_ref(),
+        &parameters(&opened.site),
+    );
     for (name, step) in &plan.steps {
         let (action, why) = match step {
             Step::Build(Reason::Missing) => ("build", printer.words("why_missing", &[])),
@@ -59,7 +78,18 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         rows.push([action.to_owned(), name.clone(), String::new(), why]);
     }
     let column = |at: usize| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row[at]))) };
-    let batch = RecordBatch::try_from_iter([("action", column(0)), ("name", column(1)), ("contract", column(2)), ("why", column(3))])
-        .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
-    args.output.write(&Table { schema: batch.schema(), batches: vec![batch] }, printer)
+    let batch = RecordBatch::try_from_iter([
+        ("action", column(0)),
+        ("name", column(1)),
+        ("contract", column(2)),
+        ("why", column(3)),
+    ])
+    .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
+    args.output.write(
+        &Table {
+            schema: batch.schema(),
+            batches: vec![batch],
+        },
+        printer,
+    )
 }

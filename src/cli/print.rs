@@ -24,7 +24,11 @@ const TICK: Duration = Duration::from_millis(100);
 
 impl Printer {
     pub(super) fn new(language: Language, quiet: bool) -> Printer {
-        Printer { language, quiet, bar: Mutex::new(None) }
+        Printer {
+            language,
+            quiet,
+            bar: Mutex::new(None),
+        }
     }
 
     pub(super) fn language(&self) -> Language {
@@ -77,11 +81,17 @@ impl Printer {
     pub(super) fn ask(&self, question: &str, default: &str) -> Result<String> {
         let failed = |cause: std::io::Error| fail(Kind::Unavailable, "stdout_failed", &[]).because(cause);
         let mut err = std::io::stderr().lock();
-        write!(err, "{question} [{default}] ").and_then(|()| err.flush()).map_err(failed)?;
+        write!(err, "{question} [{default}] ")
+            .and_then(|()| err.flush())
+            .map_err(failed)?;
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map_err(failed)?;
         let answer = line.trim();
-        Ok(if answer.is_empty() { default.to_owned() } else { answer.to_owned() })
+        Ok(if answer.is_empty() {
+            default.to_owned()
+        } else {
+            answer.to_owned()
+        })
     }
 
     /// Whether a person can be asked.
@@ -140,7 +150,13 @@ impl Watch for Printer {
         match report.outcome {
             Outcome::Stored => self.say(
                 "file_stored",
-                &[&report.file, &report.read, &report.accepted, &report.duplicate, &report.rejected],
+                &[
+                    &report.file,
+                    &report.read,
+                    &report.accepted,
+                    &report.duplicate,
+                    &report.rejected,
+                ],
             ),
             Outcome::AlreadyThere => self.say("file_already", &[&report.file]),
         }

@@ -37,7 +37,9 @@ enum Verb {
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let text = |texts: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(texts)) };
-    let number = |numbers: Vec<u64>| -> ArrayRef { Arc::new(Int64Array::from_iter_values(numbers.into_iter().map(u64::cast_signed))) };
+    let number = |numbers: Vec<u64>| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(numbers.into_iter().map(u64::cast_signed)))
+    };
     let (columns, output): (Vec<(&str, ArrayRef)>, &Output) = match &args.verb {
         Verb::List { output } => {
             let mut releases = Vec::new();
@@ -45,11 +47,26 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
                 releases.push(opened.lake.release(number).await?);
             }
             let columns = vec![
-                ("release", number(releases.iter().map(|release| release.release).collect())),
-                ("made_at", text(releases.iter().map(|release| release.made_at.clone()).collect())),
-                ("run_id", text(releases.iter().map(|release| release.run_id.clone()).collect())),
-                ("tables", number(releases.iter().map(|release| release.tables.len() as u64).collect())),
-                ("digest", text(releases.iter().map(|release| release.digest.clone()).collect())),
+                (
+                    "release",
+                    number(releases.iter().map(|release| release.release).collect()),
+                ),
+                (
+                    "made_at",
+                    text(releases.iter().map(|release| release.made_at.clone()).collect()),
+                ),
+                (
+                    "run_id",
+                    text(releases.iter().map(|release| release.run_id.clone()).collect()),
+                ),
+                (
+                    "tables",
+                    number(releases.iter().map(|release| release.tables.len() as u64).collect()),
+                ),
+                (
+                    "digest",
+                    text(releases.iter().map(|release| release.digest.clone()).collect()),
+                ),
             ];
             (columns, output)
         }
@@ -61,12 +78,25 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
                 ("location", text(tables().map(|table| table.location.clone()).collect())),
                 ("version", number(tables().map(|table| table.version).collect())),
                 ("rows", number(tables().map(|table| table.rows).collect())),
-                ("run_id", text(tables().map(|table| table.run_id.clone().unwrap_or_default()).collect())),
-                ("digest", text(tables().map(|table| table.digest.clone().unwrap_or_default()).collect())),
+                (
+                    "run_id",
+                    text(tables().map(|table| table.run_id.clone().unwrap_or_default()).collect()),
+                ),
+                (
+                    "digest",
+                    text(tables().map(|table| table.digest.clone().unwrap_or_default()).collect()),
+                ),
             ];
             (columns, output)
         }
     };
-    let batch = RecordBatch::try_from_iter(columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
-    output.write(&Table { schema: batch.schema(), batches: vec![batch] }, printer)
+    let batch =
+        RecordBatch::try_from_iter(columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
+    output.write(
+        &Table {
+            schema: batch.schema(),
+            batches: vec![batch],
+        },
+        printer,
+    )
 }

@@ -48,8 +48,20 @@ pub(super) fn told(outcome: &Outcome, printer: &Printer) {
     for (input, models) in reasons {
         printer.say("models_off", &[&models.join(", "), &input]);
     }
-    let key = if outcome.published { "release_published" } else { "release_kept" };
-    printer.say(key, &[&outcome.release, &outcome.built.len(), &outcome.kept, &outcome.digest.get(..16).unwrap_or_default()]);
+    let key = if outcome.published {
+        "release_published"
+    } else {
+        "release_kept"
+    };
+    printer.say(
+        key,
+        &[
+            &outcome.release,
+            &outcome.built.len(),
+            &outcome.kept,
+            &outcome.digest.get(..16).unwrap_or_default(),
+        ],
+    );
     for page in &outcome.pages {
         printer.say("page_written", &[page]);
     }

@@ -32,6 +32,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         File::Contract => schemars::schema_for!(ContractFile),
         File::Pipeline => schemars::schema_for!(Definition),
     };
-    let text = serde_json::to_string_pretty(&schema).map_err(|cause| fail(Kind::Bug, "output_failed", &[]).because(cause))?;
+    let text =
+        serde_json::to_string_pretty(&schema).map_err(|cause| fail(Kind::Bug, "output_failed", &[]).because(cause))?;
     printer.data(&format!("{text}\n"))
 }

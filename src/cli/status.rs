@@ -46,9 +46,17 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     let limits = &opened.site.settings.limits;
     let session = pinned::session(&opened.lake, Bounds::from(limits), &release).await?;
     let digest = release.digest.get(..16).unwrap_or_default();
-    let mut screen = format!("{}\n", printer.words("status_release", &[&release.release, &release.made_at, &release.tables.len(), &digest]));
+    let mut screen = format!(
+        "{}\n",
+        printer.words(
+            "status_release",
+            &[&release.release, &release.made_at, &release.tables.len(), &digest]
+        )
+    );
     for (title, tables, sql) in PARTS {
-        let there = tables.iter().all(|table| release.tables.contains_key(*table) || matches!(*table, "ops.run" | "ops.step"));
+        let there = tables
+            .iter()
+            .all(|table| release.tables.contains_key(*table) || matches!(*table, "ops.run" | "ops.step"));
         if !there {
             continue;
         }
@@ -56,7 +64,9 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
         if table.rows() == 0 {
             continue;
         }
-        let text = arrow::util::pretty::pretty_format_batches(&table.batches).map(|text| text.to_string()).unwrap_or_default();
+        let text = arrow::util::pretty::pretty_format_batches(&table.batches)
+            .map(|text| text.to_string())
+            .unwrap_or_default();
         screen.push_str(&format!("\n{}\n{text}\n", printer.words(title, &[])));
     }
     for (model, input) in &release.off {

@@ -34,7 +34,12 @@ enum Verb {
 }
 
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
-    let Verb::Run { name, as_of, output, out } = &args.verb;
+    let Verb::Run {
+        name,
+        as_of,
+        output,
+        out,
+    } = &args.verb;
     let opened = Opened::at(site)?;
     let release = opened.release(*as_of).await?;
     let contracts = contracts(&opened.site)?;
@@ -44,7 +49,11 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         return Ok(());
     }
     let page = pages::render(&opened.site, &opened.lake, name, &release, &contracts).await?;
-    let text = if output == "html" { page.html()? } else { page.text(printer.language()) };
+    let text = if output == "html" {
+        page.html()?
+    } else {
+        page.text(printer.language())
+    };
     match out {
         Some(path) => std::fs::write(path, text).map_err(|cause| io_error(path, &cause)),
         None => printer.data(&text),

@@ -126,8 +126,9 @@ impl Settings {
     /// `Input` with the place of every unknown key (and the nearest known one), of a syntax error,
     /// or of a value of the wrong type.
     pub fn parse(path: &str, user: &str) -> Result<Settings> {
-        let mut merged: toml::Table =
-            DEFAULTS.parse().map_err(|cause| fail(Kind::Bug, "defaults_broken", &[]).because(cause))?;
+        let mut merged: toml::Table = DEFAULTS
+            .parse()
+            .map_err(|cause| fail(Kind::Bug, "defaults_broken", &[]).because(cause))?;
         let given: toml::Table = user.parse().map_err(|cause| text::toml_error(path, user, &cause))?;
         let mut problems = Vec::new();
         for (section, value) in given {
@@ -173,7 +174,10 @@ mod tests {
         let text = "[site]\nname = \"x\"\ntimezon = \"UTC\"\n";
         let error = Settings::parse("fenghuo.toml", text).expect_err("an unknown key");
         assert_eq!(error.kind(), Kind::Input);
-        assert_eq!((error.problems()[0].place.line, error.problems()[0].place.column), (3, 1));
+        assert_eq!(
+            (error.problems()[0].place.line, error.problems()[0].place.column),
+            (3, 1)
+        );
         assert!(error.to_string().contains("timezone"), "{error}");
     }
 }

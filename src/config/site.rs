@@ -17,6 +17,9 @@ static PIPELINES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/pipelines");
 /// The file that makes a folder a site.
 pub const SETTINGS_FILE: &str = "fenghuo.toml";
 
+/// Folders that a site has of its own or not at all.
+const OWN_FOLDERS: [&str; 2] = ["pipelines/contracts", "pipelines/codes"];
+
 /// An opened site.
 #[derive(Debug, Clone)]
 pub struct Site {
@@ -53,7 +56,10 @@ impl Site {
             return Err(fail(Kind::Missing, "no_site", &[&root.display()]).hint("no_site_hint", &[&root.display()]));
         }
         let text = std::fs::read_to_string(&path).map_err(|cause| io_error(&path, &cause))?;
-        Ok(Site { root: root.to_owned(), settings: Settings::parse(SETTINGS_FILE, &text)? })
+        Ok(Site {
+            root: root.to_owned(),
+            settings: Settings::parse(SETTINGS_FILE, &text)?,
+        })
     }
 
     /// The site's folder.
@@ -67,13 +73,15 @@ impl Site {
     }
 
     /// The files below `folder` (`sql/core`, `pipelines/contracts`) with `ending`, by path, the
-    /// site's own over the embedded ones.
+    /// site's own over the embedded ones. Contracts and code lists describe one site's sources: a
+    /// site that has its own folder of them has only those.
     ///
     /// # Errors
     /// `Unavailable` or `Denied` where a file cannot be read.
     pub fn files(&self, folder: &str, ending: &str) -> Result<Vec<SiteFile>> {
         let mut found = BTreeMap::new();
-        for (path, text) in standard_files() {
+        let own_only = OWN_FOLDERS.contains(&folder) && self.root.join(folder).is_dir();
+        for (path, text) in standard_files().filter(|_| !own_only) {
             if path.starts_with(&format!("{folder}/")) && path.ends_with(ending) {
                 found.insert(path, text.to_owned());
             }
@@ -102,31 +110,45 @@ impl Site {
         let own = self.root.join(path);
         if own.is_file() {
             let text = std::fs::read_to_string(&own).map_err(|cause| io_error(&own, &cause))?;
-            return Ok(SiteFile { path: path.to_owned(), text });
+            return Ok(SiteFile {
+                path: path.to_owned(),
+                text,
+            });
         }
         standard_files()
             .find(|(known, _)| known == path)
-            .map(|(path, text)| SiteFile { path, text: text.to_owned() })
+            .map(|(path, text)| SiteFile {
+                path,
+                text: text.to_owned(),
+            })
             .ok_or_else(|| fail(Kind::Missing, "no_site_file", &[&path]))
     }
 }
 
 /// The files of the embedded standard site: path and text.
 pub fn standard_files() -> impl Iterator<Item = (String, &'static str)> {
-    [("sql", &SQL), ("pipelines", &PIPELINES)].into_iter().flat_map(|(name, dir)| {
-        let mut files = Vec::new();
-        let mut pending = vec![dir];
-        while let Some(dir) = pending.pop() {
-            pending.extend(dir.dirs());
-            files.extend(dir.files().filter_map(|file| {
-                Some((format!("{name}/{}", file.path().to_str()?.replace('\\', "/")), file.contents_utf8()?))
-            }));
-        }
-        files
-    })
+    [("sql", &SQL), ("pipelines", &PIPELINES)]
+        .into_iter()
+        .flat_map(|(name, dir)| {
+            let mut files = Vec::new();
+            let mut pending = vec![dir];
+            while let Some(dir) = pending.pop() {
+                pending.extend(dir.dirs());
+                files.extend(dir.files().filter_map(|file| {
+                    Some((
+                        format!("{name}/{}", file.path().to_str()?.replace('\\', "/")),
+                        file.contents_utf8()?,
+                    ))
+                }));
+            }
+            files
+        })
 }
 
 /// `path` relative to `root`, with `/`.
 pub fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/")
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .replace('\\', "/")
 }

@@ -7,7 +7,10 @@ use crate::message::Message;
 
 /// A problem at byte `offset` of `text`.
 pub fn problem_at(path: &str, text: &str, offset: usize, message: Message) -> Problem {
-    let offset = (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let offset = (0..=offset.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     let before = &text[..offset];
     let start = before.rfind('\n').map_or(0, |at| at + 1);
     let excerpt = text[start..].lines().next().unwrap_or_default();
@@ -25,19 +28,15 @@ pub fn problem_at(path: &str, text: &str, offset: usize, message: Message) -> Pr
 /// A problem where `word` first stands in `text` as a key or whole word.
 pub fn problem_at_word(path: &str, text: &str, word: &str, message: Message) -> Problem {
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    let offset = text.match_indices(word).map(|(at, _)| at).find(|&at| {
-        !is_word(text[..at].chars().next_back()) && !is_word(text[at + word.len()..].chars().next())
-    });
+    let offset = text
+        .match_indices(word)
+        .map(|(at, _)| at)
+        .find(|&at| !is_word(text[..at].chars().next_back()) && !is_word(text[at + word.len()..].chars().next()));
     problem_at(path, text, offset.unwrap_or(0), message)
 }
 
 /// The problem of an unknown key, with the nearest known one.
-pub fn unknown_key<S: AsRef<str>>(
-    path: &str,
-    text: &str,
-    key: &str,
-    known: impl Iterator<Item = S>,
-) -> Problem {
+pub fn unknown_key<S: AsRef<str>>(path: &str, text: &str, key: &str, known: impl Iterator<Item = S>) -> Problem {
     let known: Vec<String> = known.map(|k| k.as_ref().to_owned()).collect();
     let message = match closest(key, known.iter().map(String::as_str)) {
         Some(near) => Message::new("unknown_word_near", &[&key, &near]),
@@ -68,7 +67,12 @@ mod tests {
 
     #[test]
     fn a_word_inside_another_word_is_not_its_place() {
-        let problem = problem_at_word("f", "county_code = 1\ncounty = 2", "county", Message::new("hint_label", &[]));
+        let problem = problem_at_word(
+            "f",
+            "county_code = 1\ncounty = 2",
+            "county",
+            Message::new("hint_label", &[]),
+        );
         assert_eq!((problem.place.line, problem.place.column), (2, 1));
     }
 

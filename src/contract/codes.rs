@@ -21,12 +21,19 @@ impl CodeList {
     pub fn parse(file: &SiteFile) -> Result<CodeList> {
         let mut reader = csv::Reader::from_reader(file.text.as_bytes());
         let problem = |line: u64, message| Problem {
-            place: Place { path: file.path.clone(), line: usize::try_from(line).unwrap_or(0), column: 0 },
+            place: Place {
+                path: file.path.clone(),
+                line: usize::try_from(line).unwrap_or(0),
+                column: 0,
+            },
             message,
             excerpt: None,
         };
         let broken = |problems| fail(Kind::Input, "codes_invalid", &[&file.path]).with_problems(problems);
-        let header = reader.headers().map_err(|cause| broken(Vec::new()).because(cause))?.clone();
+        let header = reader
+            .headers()
+            .map_err(|cause| broken(Vec::new()).because(cause))?
+            .clone();
         if header.get(0) != Some("code") {
             let found = header.get(0).unwrap_or_default();
             return Err(broken(vec![problem(1, Message::new("codes_header", &[&found]))]));
@@ -48,7 +55,11 @@ impl CodeList {
                 problems.push(problem(line, Message::new("codes_twice", &[&code])));
             }
         }
-        if problems.is_empty() { Ok(list) } else { Err(broken(problems)) }
+        if problems.is_empty() {
+            Ok(list)
+        } else {
+            Err(broken(problems))
+        }
     }
 
     /// Whether `code` is known.

@@ -26,6 +26,8 @@ pub struct ContractFile {
     pub system: Option<String>,
     /// `rows` (default), `snapshot` or `counts`.
     pub land: Option<String>,
+    /// Whether only a pipeline or person that names this contract ingests it.
+    pub on_request: Option<bool>,
     /// `csv` (default) or `ndjson`.
     pub format: Option<String>,
     /// `utf-8` (default), `gb18030` or `gbk`.
@@ -143,8 +145,26 @@ impl ContractFile {
             ($($field:ident),*) => { $( if self.$field.is_none() { self.$field.clone_from(&base.$field); } )* };
         }
         inherit!(
-            title_zh, title_en, from, into, county, system, land, format, encoding, delimiter, crs, timezone, key,
-            event_time, known, origin, origin_reason, mappable, place_kind, bounds
+            title_zh,
+            title_en,
+            from,
+            into,
+            county,
+            system,
+            land,
+            format,
+            encoding,
+            delimiter,
+            crs,
+            timezone,
+            key,
+            event_time,
+            known,
+            origin,
+            origin_reason,
+            mappable,
+            place_kind,
+            bounds
         );
         let mut columns = base.columns.0.clone();
         for (name, own) in self.columns.0 {
@@ -169,7 +189,9 @@ impl ColumnFile {
         macro_rules! inherit {
             ($($field:ident),*) => { $( if self.$field.is_none() { self.$field.clone_from(&base.$field); } )* };
         }
-        inherit!(from, kind, protect, required, format, range, accept, codes, unknown, bad);
+        inherit!(
+            from, kind, protect, required, format, range, accept, codes, unknown, bad
+        );
         self
     }
 }

@@ -8,5 +8,5 @@ pub mod resolve;
 pub mod value;
 
 pub use codes::CodeList;
-pub use resolve::{contracts, Column, Contract, Counts, Known, Land, Measure, Origin, Protect, SourceFormat};
+pub use resolve::{Column, Contract, Counts, Known, Land, Measure, Origin, Protect, SourceFormat, contracts};
 pub use value::{ColumnType, Reason, Value};

@@ -146,6 +146,8 @@ pub struct Contract {
     pub county: Option<String>,
     /// Source system.
     pub system: String,
+    /// Whether `*` leaves it out.
+    pub on_request: bool,
     /// How rows land.
     pub land: Land,
     /// Layout.
@@ -220,10 +222,19 @@ pub fn contracts(files: &[SiteFile], codes: &BTreeMap<String, CodeList>) -> Resu
         if merged.from.is_none() {
             continue;
         }
-        let mut resolver = Resolver { file, merged: &merged, codes, problems: &mut problems };
+        let mut resolver = Resolver {
+            file,
+            merged: &merged,
+            codes,
+            problems: &mut problems,
+        };
         resolved.extend(resolver.contract());
     }
-    if problems.is_empty() { Ok(resolved) } else { Err(fail(Kind::Input, "contracts_invalid", &[]).with_problems(problems)) }
+    if problems.is_empty() {
+        Ok(resolved)
+    } else {
+        Err(fail(Kind::Input, "contracts_invalid", &[]).with_problems(problems))
+    }
 }
 
 struct Resolver<'a> {
@@ -235,7 +246,8 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn problem(&mut self, word: &str, message: Message) {
-        self.problems.push(text::problem_at_word(&self.file.path, &self.file.text, word, message));
+        self.problems
+            .push(text::problem_at_word(&self.file.path, &self.file.text, word, message));
     }
 
     /// One of the known words, or a problem that names them.
@@ -244,7 +256,8 @@ impl Resolver<'_> {
             return Some(value.clone());
         }
         let names = known.iter().map(|(name, _)| *name);
-        self.problems.push(text::unknown_key(&self.file.path, &self.file.text, given, names));
+        self.problems
+            .push(text::unknown_key(&self.file.path, &self.file.text, given, names));
         None
     }
 
@@ -262,27 +275,57 @@ impl Resolver<'_> {
         let given = self.merged;
         let before = self.problems.len();
         let into = given.into.clone().unwrap_or_default();
-        if into.split_once('.').is_none_or(|(schema, table)| schema != "source" || table.is_empty()) {
+        if into
+            .split_once('.')
+            .is_none_or(|(schema, table)| schema != "source" || table.is_empty())
+        {
             self.problem("into", Message::new("contract_into", &[&into]));
         }
-        let land = self.choice(given.land.as_deref().unwrap_or("rows"), &[("rows", Land::Rows), ("snapshot", Land::Snapshot), ("counts", Land::Counts)])?;
-        let format = self.choice(given.format.as_deref().unwrap_or("csv"), &[("csv", SourceFormat::Csv), ("ndjson", SourceFormat::Ndjson)])?;
-        let encoding = self.choice(given.encoding.as_deref().unwrap_or("utf-8"), &[
-            ("utf-8", encoding_rs::UTF_8), ("gb18030", encoding_rs::GB18030), ("gbk", encoding_rs::GBK),
-        ])?;
-        let columns: Vec<Column> = given.columns.0.iter().filter_map(|(name, column)| self.column(name, column)).collect();
+        let land = self.choice(
+            given.land.as_deref().unwrap_or("rows"),
+            &[
+                ("rows", Land::Rows),
+                ("snapshot", Land::Snapshot),
+                ("counts", Land::Counts),
+            ],
+        )?;
+        let format = self.choice(
+            given.format.as_deref().unwrap_or("csv"),
+            &[("csv", SourceFormat::Csv), ("ndjson", SourceFormat::Ndjson)],
+        )?;
+        let encoding = self.choice(
+            given.encoding.as_deref().unwrap_or("utf-8"),
+            &[
+                ("utf-8", encoding_rs::UTF_8),
+                ("gb18030", encoding_rs::GB18030),
+                ("gbk", encoding_rs::GBK),
+            ],
+        )?;
+        let columns: Vec<Column> = given
+            .columns
+            .0
+            .iter()
+            .filter_map(|(name, column)| self.column(name, column))
+            .collect();
         for name in given.key.iter().flatten() {
             self.column_name("key", name);
         }
-        let event_time = given.event_time.clone().and_then(|name| self.column_name("event_time", &name));
+        let event_time = given
+            .event_time
+            .clone()
+            .and_then(|name| self.column_name("event_time", &name));
         let contract = Contract {
             name: self.file.stem().to_owned(),
             path: self.file.path.clone(),
-            title: [given.title_zh.clone().unwrap_or_default(), given.title_en.clone().unwrap_or_default()],
+            title: [
+                given.title_zh.clone().unwrap_or_default(),
+                given.title_en.clone().unwrap_or_default(),
+            ],
             from: given.from.clone()?,
             into,
             county: given.county.clone(),
             system: given.system.clone().unwrap_or_else(|| self.file.stem().to_owned()),
+            on_request: given.on_request.unwrap_or(false),
             land,
             format,
             encoding,
@@ -294,7 +337,10 @@ impl Resolver<'_> {
             known: self.known()?,
             origin: self.origin(&columns),
             mappable: self.mappable(&columns),
-            place_kind: given.place_kind.clone().and_then(|name| self.column_name("place_kind", &name)),
+            place_kind: given
+                .place_kind
+                .clone()
+                .and_then(|name| self.column_name("place_kind", &name)),
             bounds: given.bounds,
             waived: given.waive.0.iter().map(|(name, _)| name.clone()).collect(),
             counts: self.counts(land),
@@ -329,8 +375,14 @@ impl Resolver<'_> {
                 }
             },
         };
-        let keep_unknown = self.choice(given.unknown.as_deref().unwrap_or("reject"), &[("reject", false), ("keep", true)])?;
-        let blank_bad = self.choice(given.bad.as_deref().unwrap_or("reject"), &[("reject", false), ("blank", true)])?;
+        let keep_unknown = self.choice(
+            given.unknown.as_deref().unwrap_or("reject"),
+            &[("reject", false), ("keep", true)],
+        )?;
+        let blank_bad = self.choice(
+            given.bad.as_deref().unwrap_or("reject"),
+            &[("reject", false), ("blank", true)],
+        )?;
         Some(Column {
             name: name.to_owned(),
             from: given.from.clone().unwrap_or_else(|| name.to_owned()),
@@ -376,11 +428,16 @@ impl Resolver<'_> {
     }
 
     fn known(&mut self) -> Option<Known> {
-        let Some(given) = self.merged.known.clone() else { return Some(Known::Ingest) };
+        let Some(given) = self.merged.known.clone() else {
+            return Some(Known::Ingest);
+        };
         let (column, lag) = match given.split_once('+') {
             None => (given.trim(), 0),
             Some((column, lag)) => {
-                let minutes = lag.trim().strip_suffix("minutes").and_then(|n| n.trim().parse::<i64>().ok());
+                let minutes = lag
+                    .trim()
+                    .strip_suffix("minutes")
+                    .and_then(|n| n.trim().parse::<i64>().ok());
                 let Some(minutes) = minutes else {
                     self.problem("known", Message::new("contract_known", &[&given]));
                     return None;
@@ -418,21 +475,31 @@ impl Resolver<'_> {
             return Some(Origin::Unknown);
         }
         if given.contains('.') {
-            return self.attribute("origin", &given, columns).map(|(name, at)| Origin::Attribute(name, at));
+            return self
+                .attribute("origin", &given, columns)
+                .map(|(name, at)| Origin::Attribute(name, at));
         }
         self.column_name("origin", &given).map(Origin::Column)
     }
 
     fn mappable(&mut self, columns: &[Column]) -> Option<(String, usize)> {
         let given = self.merged.mappable.clone()?;
-        if given == "always" { None } else { self.attribute("mappable", &given, columns) }
+        if given == "always" {
+            None
+        } else {
+            self.attribute("mappable", &given, columns)
+        }
     }
 
     fn counts(&mut self, land: Land) -> Option<Counts> {
         if land != Land::Counts {
             return None;
         }
-        let mut counts = Counts { month: String::new(), county_only: None, measures: Vec::new() };
+        let mut counts = Counts {
+            month: String::new(),
+            county_only: None,
+            measures: Vec::new(),
+        };
         for (name, given) in &self.merged.counts.0 {
             let words: Vec<&str> = given.split_whitespace().collect();
             match (name.as_str(), words.as_slice()) {

@@ -112,7 +112,11 @@ pub enum Value<'a> {
 pub fn value<'a>(column: &Column, text: &'a str, calendar: &Calendar) -> Result<Value<'a>, Reason> {
     let text = text.trim();
     if text.is_empty() {
-        return if column.required { Err(Reason::Missing) } else { Ok(Value::Null) };
+        return if column.required {
+            Err(Reason::Missing)
+        } else {
+            Ok(Value::Null)
+        };
     }
     let found = match column.kind {
         ColumnType::String => Value::Text(text),
@@ -156,7 +160,11 @@ fn number(text: &str) -> Result<f64, Reason> {
 }
 
 fn within(number: f64, low: f64, high: f64) -> Result<f64, Reason> {
-    if number >= low && number <= high { Ok(number) } else { Err(Reason::Range) }
+    if number >= low && number <= high {
+        Ok(number)
+    } else {
+        Err(Reason::Range)
+    }
 }
 
 fn truth(text: &str) -> Option<bool> {
@@ -174,9 +182,10 @@ fn point(text: &str) -> Result<Value<'static>, Reason> {
         .ok_or(Reason::Type)?;
     let mut parts = inner.split_whitespace();
     match (parts.next(), parts.next(), parts.next()) {
-        (Some(lon), Some(lat), None) => {
-            Ok(Value::Point(within(number(lon)?, -180.0, 180.0)?, within(number(lat)?, -90.0, 90.0)?))
-        }
+        (Some(lon), Some(lat), None) => Ok(Value::Point(
+            within(number(lon)?, -180.0, 180.0)?,
+            within(number(lat)?, -90.0, 90.0)?,
+        )),
         _ => Err(Reason::Type),
     }
 }

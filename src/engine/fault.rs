@@ -11,9 +11,9 @@ use crate::message::Message;
 /// The error of `sql`, which stands in the file or argument `path`.
 pub(super) fn query_error(path: &str, sql: &str, cause: &DataFusionError) -> Error {
     match cause.find_root() {
-        DataFusionError::ResourcesExhausted(words) => {
-            fail(Kind::Limit, "query_memory", &[&path]).because(words).hint("query_memory_hint", &[])
-        }
+        DataFusionError::ResourcesExhausted(words) => fail(Kind::Limit, "query_memory", &[&path])
+            .because(words)
+            .hint("query_memory_hint", &[]),
         DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => {
             fail(Kind::Unavailable, "query_failed", &[&path]).because(cause.strip_backtrace())
         }
@@ -22,7 +22,12 @@ pub(super) fn query_error(path: &str, sql: &str, cause: &DataFusionError) -> Err
             let words = root.strip_backtrace();
             let place = syntax_place(root).or_else(|| cause.diagnostic().and_then(|found| span(found)));
             let problem: Option<Problem> = place.map(|(line, column)| {
-                text::problem_at(path, sql, offset(sql, line, column), Message::new("sql_problem", &[&words]))
+                text::problem_at(
+                    path,
+                    sql,
+                    offset(sql, line, column),
+                    Message::new("sql_problem", &[&words]),
+                )
             });
             let error = fail(Kind::Input, "query_invalid", &[&path]);
             match problem {
@@ -40,15 +45,27 @@ fn span(diagnostic: &Diagnostic) -> Option<(usize, usize)> {
 
 /// The parser states its place in words: "… at Line: 3, Column: 14".
 fn syntax_place(cause: &DataFusionError) -> Option<(usize, usize)> {
-    let DataFusionError::SQL(parser, _) = cause else { return None };
-    let (ParserError::ParserError(words) | ParserError::TokenizerError(words)) = parser.as_ref() else { return None };
+    let DataFusionError::SQL(parser, _) = cause else {
+        return None;
+    };
+    let (ParserError::ParserError(words) | ParserError::TokenizerError(words)) = parser.as_ref() else {
+        return None;
+    };
     let place = words.rsplit_once("at Line: ")?.1;
     let (line, column) = place.split_once(", Column: ")?;
     Some((line.trim().parse().ok()?, column.trim().parse().ok()?))
 }
 
 fn offset(sql: &str, line: usize, column: usize) -> usize {
-    let start: usize = sql.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    let inside = sql[start..].chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>();
+    let start: usize = sql
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let inside = sql[start..]
+        .chars()
+        .take(column.saturating_sub(1))
+        .map(char::len_utf8)
+        .sum::<usize>();
     start + inside
 }

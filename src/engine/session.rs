@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, ParamValues, TableReference};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
-use datafusion::common::{DataFusionError, ParamValues, TableReference};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;
@@ -30,7 +30,10 @@ pub struct Bounds {
 
 impl From<&Limits> for Bounds {
     fn from(limits: &Limits) -> Bounds {
-        Bounds { memory_bytes: limits.query_memory_mebibytes << 20, partitions: limits.target_partitions }
+        Bounds {
+            memory_bytes: limits.query_memory_mebibytes << 20,
+            partitions: limits.target_partitions,
+        }
     }
 }
 
@@ -67,9 +70,15 @@ impl Session {
         options.optimizer.hash_join_inlist_pushdown_max_size = 0;
         options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
         let pool = TrackConsumersPool::new(FairSpillPool::new(bounds.memory_bytes), CONSUMERS_NAMED);
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(failed)?;
-        let state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(failed)?;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
         let context = SessionContext::new_with_state(state);
         for function in register::scalars() {
             context.register_udf(function.as_ref().clone());
@@ -91,10 +100,16 @@ impl Session {
     /// `Bug` where the catalog refuses it.
     pub fn register(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         let failed = |cause: DataFusionError| fail(Kind::Bug, "session_failed", &[]).because(cause);
-        let Some((schema, table)) = name.split_once('.') else { return Err(fail(Kind::Bug, "session_failed", &[])) };
-        let Some(catalog) = self.context.catalog(CATALOG) else { return Err(fail(Kind::Bug, "session_failed", &[])) };
+        let Some((schema, table)) = name.split_once('.') else {
+            return Err(fail(Kind::Bug, "session_failed", &[]));
+        };
+        let Some(catalog) = self.context.catalog(CATALOG) else {
+            return Err(fail(Kind::Bug, "session_failed", &[]));
+        };
         if catalog.schema(schema).is_none() {
-            catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new())).map_err(failed)?;
+            catalog
+                .register_schema(schema, Arc::new(MemorySchemaProvider::new()))
+                .map_err(failed)?;
         }
         let reference = TableReference::partial(schema, table);
         self.context.deregister_table(reference.clone()).map_err(failed)?;
@@ -118,7 +133,8 @@ impl Session {
     /// # Errors
     /// `Input` where a parameter is missing or of the wrong type.
     pub fn bind(&self, path: &str, sql: &str, plan: LogicalPlan, values: ParamValues) -> Result<LogicalPlan> {
-        plan.with_param_values(values).map_err(|cause| query_error(path, sql, &cause))
+        plan.with_param_values(values)
+            .map_err(|cause| query_error(path, sql, &cause))
     }
 
     /// Runs a plan.
@@ -129,7 +145,11 @@ impl Session {
         let failed = |cause: DataFusionError| query_error(path, sql, &cause);
         let frame = self.context.execute_logical_plan(plan).await.map_err(failed)?;
         let stream = frame.execute_stream().await.map_err(failed)?;
-        Ok(Rows { path: path.to_owned(), sql: sql.to_owned(), stream })
+        Ok(Rows {
+            path: path.to_owned(),
+            sql: sql.to_owned(),
+            stream,
+        })
     }
 
     /// Plans and runs one SELECT and collects at most `limit` rows.
@@ -143,7 +163,10 @@ impl Session {
 }
 
 fn read_only() -> SQLOptions {
-    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
 }
 
 /// A running query.
@@ -180,7 +203,10 @@ impl Rows {
     /// # Errors
     /// As the query fails.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        self.stream.try_next().await.map_err(|cause| query_error(&self.path, &self.sql, &cause))
+        self.stream
+            .try_next()
+            .await
+            .map_err(|cause| query_error(&self.path, &self.sql, &cause))
     }
 
     /// All rows, at most `limit`.

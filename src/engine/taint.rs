@@ -46,15 +46,25 @@ pub struct Findings {
 
 /// Walks a plan.
 pub fn walk(plan: &LogicalPlan, classes: &Classes) -> Findings {
-    let mut walker = Walker { classes, violations: Vec::new() };
+    let mut walker = Walker {
+        classes,
+        violations: Vec::new(),
+    };
     let tainted = walker.node(plan);
     let mut output = BTreeMap::new();
     for (at, class) in &tainted {
         let name = plan.schema().field(*at).name().clone();
-        walker.violations.push(Violation { expression: name.clone(), door: "OUTPUT", class: *class });
+        walker.violations.push(Violation {
+            expression: name.clone(),
+            door: "OUTPUT",
+            class: *class,
+        });
         output.insert(name, *class);
     }
-    Findings { violations: walker.violations, output }
+    Findings {
+        violations: walker.violations,
+        output,
+    }
 }
 
 /// Tainted columns of a node's output, by position.
@@ -70,16 +80,33 @@ impl Walker<'_> {
         if let LogicalPlan::TableScan(scan) = plan {
             return self.scan(&scan.table_name.to_string(), plan.schema());
         }
-        let inputs: Vec<(&DFSchema, Tainted)> =
-            plan.inputs().into_iter().map(|input| (input.schema().as_ref(), self.node(input))).collect();
+        let inputs: Vec<(&DFSchema, Tainted)> = plan
+            .inputs()
+            .into_iter()
+            .map(|input| (input.schema().as_ref(), self.node(input)))
+            .collect();
         self.doors(plan, &inputs);
         self.output(plan, &inputs)
     }
 
     fn scan(&self, table: &str, schema: &DFSchema) -> Tainted {
-        let name = table.rsplit('.').take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(".");
-        let Some(known) = self.classes.0.get(&name) else { return Tainted::new() };
-        schema.fields().iter().enumerate().filter_map(|(at, field)| Some((at, *known.get(field.name())?))).collect()
+        let name = table
+            .rsplit('.')
+            .take(2)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+            .join(".");
+        let Some(known) = self.classes.0.get(&name) else {
+            return Tainted::new();
+        };
+        schema
+            .fields()
+            .iter()
+            .enumerate()
+            .filter_map(|(at, field)| Some((at, *known.get(field.name())?)))
+            .collect()
     }
 
     /// The class of an expression: the highest class of any column inside it, sub-queries included.
@@ -106,7 +133,11 @@ impl Walker<'_> {
 
     fn refuse(&mut self, door: &'static str, expression: &Expr, inputs: &[(&DFSchema, Tainted)]) {
         if let Some(class) = self.expression(expression, inputs) {
-            let violation = Violation { expression: expression.to_string(), door, class };
+            let violation = Violation {
+                expression: expression.to_string(),
+                door,
+                class,
+            };
             if !self.violations.contains(&violation) {
                 self.violations.push(violation);
             }
@@ -117,7 +148,10 @@ impl Walker<'_> {
     fn doors(&mut self, plan: &LogicalPlan, inputs: &[(&DFSchema, Tainted)]) {
         match plan {
             LogicalPlan::Aggregate(aggregate) => {
-                aggregate.group_expr.iter().for_each(|expr| self.refuse("GROUP BY", expr, inputs));
+                aggregate
+                    .group_expr
+                    .iter()
+                    .for_each(|expr| self.refuse("GROUP BY", expr, inputs));
             }
             LogicalPlan::Window(window) => {
                 for expr in &window.window_expr {
@@ -126,18 +160,31 @@ impl Walker<'_> {
                     }
                 }
             }
-            LogicalPlan::Sort(sort) => sort.expr.iter().for_each(|key| self.refuse("ORDER BY", &key.expr, inputs)),
+            LogicalPlan::Sort(sort) => sort
+                .expr
+                .iter()
+                .for_each(|key| self.refuse("ORDER BY", &key.expr, inputs)),
             LogicalPlan::Join(join) => {
-                join.on.iter().flat_map(|(left, right)| [left, right]).for_each(|expr| self.refuse("JOIN", expr, inputs));
+                join.on
+                    .iter()
+                    .flat_map(|(left, right)| [left, right])
+                    .for_each(|expr| self.refuse("JOIN", expr, inputs));
                 join.filter.iter().for_each(|expr| self.refuse("JOIN", expr, inputs));
             }
             LogicalPlan::Distinct(Distinct::On(distinct)) => {
-                distinct.on_expr.iter().for_each(|expr| self.refuse("DISTINCT", expr, inputs));
+                distinct
+                    .on_expr
+                    .iter()
+                    .for_each(|expr| self.refuse("DISTINCT", expr, inputs));
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 for (at, class) in inputs.first().map(|(_, tainted)| tainted.clone()).unwrap_or_default() {
                     let expression = input.schema().field(at).name().clone();
-                    self.violations.push(Violation { expression, door: "DISTINCT", class });
+                    self.violations.push(Violation {
+                        expression,
+                        door: "DISTINCT",
+                        class,
+                    });
                 }
             }
             _ => {}
@@ -149,11 +196,19 @@ impl Walker<'_> {
                     Expr::InSubquery(query) => {
                         self.refuse("IN", &query.expr, inputs);
                         if let Some(class) = self.node(&query.subquery.subquery).into_values().max() {
-                            self.violations.push(Violation { expression: part.to_string(), door: "IN", class });
+                            self.violations.push(Violation {
+                                expression: part.to_string(),
+                                door: "IN",
+                                class,
+                            });
                         }
                     }
                     Expr::AggregateFunction(function) if function.params.distinct => {
-                        function.params.args.iter().for_each(|expr| self.refuse("DISTINCT", expr, inputs));
+                        function
+                            .params
+                            .args
+                            .iter()
+                            .for_each(|expr| self.refuse("DISTINCT", expr, inputs));
                     }
                     Expr::Exists(query) => {
                         self.node(&query.subquery.subquery);
@@ -167,25 +222,52 @@ impl Walker<'_> {
     }
 
     fn window(&mut self, function: &WindowFunction, inputs: &[(&DFSchema, Tainted)]) {
-        function.params.partition_by.iter().for_each(|expr| self.refuse("PARTITION BY", expr, inputs));
-        function.params.order_by.iter().for_each(|key| self.refuse("ORDER BY", &key.expr, inputs));
+        function
+            .params
+            .partition_by
+            .iter()
+            .for_each(|expr| self.refuse("PARTITION BY", expr, inputs));
+        function
+            .params
+            .order_by
+            .iter()
+            .for_each(|key| self.refuse("ORDER BY", &key.expr, inputs));
     }
 
     /// The tainted columns that this node hands on.
     fn output(&mut self, plan: &LogicalPlan, inputs: &[(&DFSchema, Tainted)]) -> Tainted {
         let by_expression = |walker: &mut Self, expressions: &[Expr]| -> Tainted {
-            let classes = expressions.iter().map(|expr| walker.expression(expr, inputs)).collect::<Vec<_>>();
-            classes.into_iter().enumerate().filter_map(|(at, class)| Some((at, class?))).collect()
+            let classes = expressions
+                .iter()
+                .map(|expr| walker.expression(expr, inputs))
+                .collect::<Vec<_>>();
+            classes
+                .into_iter()
+                .enumerate()
+                .filter_map(|(at, class)| Some((at, class?)))
+                .collect()
         };
         match plan {
             LogicalPlan::Projection(projection) => by_expression(self, &projection.expr),
             LogicalPlan::Aggregate(aggregate) => {
-                let all: Vec<Expr> = aggregate.group_expr.iter().chain(&aggregate.aggr_expr).cloned().collect();
+                let all: Vec<Expr> = aggregate
+                    .group_expr
+                    .iter()
+                    .chain(&aggregate.aggr_expr)
+                    .cloned()
+                    .collect();
                 // grouping sets change the positions; then every output column is suspect
-                if all.len() == plan.schema().fields().len() { by_expression(self, &all) } else { everything(self, plan, &all, inputs) }
+                if all.len() == plan.schema().fields().len() {
+                    by_expression(self, &all)
+                } else {
+                    everything(self, plan, &all, inputs)
+                }
             }
             LogicalPlan::Window(window) => {
-                let first = inputs.first().map(|(schema, _)| schema.fields().len()).unwrap_or_default();
+                let first = inputs
+                    .first()
+                    .map(|(schema, _)| schema.fields().len())
+                    .unwrap_or_default();
                 let mut tainted = inputs.first().map(|(_, tainted)| tainted.clone()).unwrap_or_default();
                 let added = by_expression(self, &window.window_expr);
                 tainted.extend(added.into_iter().map(|(at, class)| (first + at, class)));
@@ -224,9 +306,17 @@ impl Walker<'_> {
     }
 }
 
-fn everything(walker: &mut Walker<'_>, plan: &LogicalPlan, expressions: &[Expr], inputs: &[(&DFSchema, Tainted)]) -> Tainted {
+fn everything(
+    walker: &mut Walker<'_>,
+    plan: &LogicalPlan,
+    expressions: &[Expr],
+    inputs: &[(&DFSchema, Tainted)],
+) -> Tainted {
     let from_inputs = inputs.iter().flat_map(|(_, tainted)| tainted.values().copied()).max();
-    let from_expressions = expressions.iter().filter_map(|expr| walker.expression(expr, inputs)).max();
+    let from_expressions = expressions
+        .iter()
+        .filter_map(|expr| walker.expression(expr, inputs))
+        .max();
     match from_inputs.max(from_expressions) {
         Some(class) => (0..plan.schema().fields().len()).map(|at| (at, class)).collect(),
         None => Tainted::new(),

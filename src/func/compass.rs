@@ -90,9 +90,7 @@ mod tests {
     #[test]
     fn a_constant_language_nobody_speaks_here_is_refused() {
         let french = ScalarValue::Utf8(Some("fr".to_owned()));
-        let text = check(&[None, None, None, None, Some(&french)])
-            .unwrap_err()
-            .to_string();
+        let text = check(&[None, None, None, None, Some(&french)]).unwrap_err().to_string();
         assert!(
             text.contains("compass: expected language 'zh' or 'en', found 'fr'"),
             "{text}"

@@ -17,11 +17,7 @@ use crate::place::cell::{MAX_RESOLUTION, cell};
 
 const FORM: Form = Form {
     name: "h3_cell",
-    params: &[
-        ("lon", Kind::Double),
-        ("lat", Kind::Double),
-        ("res", Kind::BigInt),
-    ],
+    params: &[("lon", Kind::Double), ("lat", Kind::Double), ("res", Kind::BigInt)],
 };
 
 /// NULL off the earth; a constant resolution outside 0..=15 is a plan error, one from a column
@@ -35,21 +31,16 @@ pub(super) const FUNCTION: Function = Function {
 
 fn check(arguments: &[Option<&ScalarValue>]) -> Result<()> {
     match constant_integer(arguments, 2) {
-        Some(res) if !(0..=i64::from(MAX_RESOLUTION)).contains(&res) => Err(FORM.error(
-            &format!("res between 0 and {MAX_RESOLUTION}"),
-            &res.to_string(),
-        )),
+        Some(res) if !(0..=i64::from(MAX_RESOLUTION)).contains(&res) => {
+            Err(FORM.error(&format!("res between 0 and {MAX_RESOLUTION}"), &res.to_string()))
+        }
         _ => Ok(()),
     }
 }
 
 fn kernel(arrays: &[ArrayRef]) -> Result<ArrayRef> {
     let [lon, lat, res] = take_function_args(FORM.name, arrays)?;
-    let (lon, lat, res) = (
-        as_float64_array(lon)?,
-        as_float64_array(lat)?,
-        as_int64_array(res)?,
-    );
+    let (lon, lat, res) = (as_float64_array(lon)?, as_float64_array(lat)?, as_int64_array(res)?);
     let answer: Int64Array = rows(arrays, |i| {
         cell(lon.value(i), lat.value(i), u8::try_from(res.value(i)).ok()?)
     })

@@ -39,11 +39,7 @@ mod tests {
 
     #[test]
     fn a_cell_has_a_centre_and_another_integer_has_none() {
-        let cell: ArrayRef = Arc::new(Int64Array::from(vec![
-            Some(0x0852_8347_3fff_ffff),
-            Some(5),
-            None,
-        ]));
+        let cell: ArrayRef = Arc::new(Int64Array::from(vec![Some(0x0852_8347_3fff_ffff), Some(5), None]));
         let answer = kernel(&[cell]).unwrap();
         assert_eq!((answer.len(), answer.null_count()), (3, 2));
     }

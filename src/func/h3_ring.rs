@@ -48,9 +48,7 @@ fn kernel(arrays: &[ArrayRef]) -> Result<ArrayRef> {
     let [cell, k] = take_function_args(FORM.name, arrays)?;
     let (cell, k) = (as_int64_array(cell)?, as_int64_array(k)?);
     let mut lists = ListBuilder::new(Int64Builder::new());
-    for cells in rows(arrays, |i| {
-        ring(cell.value(i), u32::try_from(k.value(i)).ok()?)
-    }) {
+    for cells in rows(arrays, |i| ring(cell.value(i), u32::try_from(k.value(i)).ok()?)) {
         if let Some(cells) = &cells {
             lists.values().append_slice(cells);
         }
@@ -67,11 +65,7 @@ mod tests {
 
     #[test]
     fn a_ring_of_one_has_seven_cells_and_no_cell_has_none() {
-        let cell: ArrayRef = Arc::new(Int64Array::from(vec![
-            Some(0x0852_8347_3fff_ffff),
-            Some(1),
-            None,
-        ]));
+        let cell: ArrayRef = Arc::new(Int64Array::from(vec![Some(0x0852_8347_3fff_ffff), Some(1), None]));
         let k: ArrayRef = Arc::new(Int64Array::from(vec![1, 1, 1]));
         let answer = kernel(&[cell, k]).unwrap();
         assert_eq!(answer.data_type(), &list_of_cells());

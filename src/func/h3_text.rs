@@ -43,11 +43,7 @@ mod tests {
 
     #[test]
     fn a_cell_reads_as_hexadecimal_and_another_integer_as_null() {
-        let cell: ArrayRef = Arc::new(Int64Array::from(vec![
-            Some(0x0852_8347_3fff_ffff),
-            Some(5),
-            None,
-        ]));
+        let cell: ArrayRef = Arc::new(Int64Array::from(vec![Some(0x0852_8347_3fff_ffff), Some(5), None]));
         let answer = kernel(&[cell]).unwrap();
         let expected = StringArray::from(vec![Some("85283473fffffff"), None, None]);
         assert_eq!(as_string_array(&answer).unwrap(), &expected);

@@ -38,8 +38,7 @@ pub(super) const FUNCTION: Function = Function {
 };
 
 fn kernel(arrays: &[ArrayRef]) -> Result<ArrayRef> {
-    let [camera_lon, camera_lat, bearing, fov, range, lon, lat] =
-        take_function_args(FORM.name, arrays)?;
+    let [camera_lon, camera_lat, bearing, fov, range, lon, lat] = take_function_args(FORM.name, arrays)?;
     let (camera_lon, camera_lat) = (as_float64_array(camera_lon)?, as_float64_array(camera_lat)?);
     let (bearing, fov, range) = (
         as_float64_array(bearing)?,

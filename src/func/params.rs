@@ -44,10 +44,7 @@ impl Form {
         };
         types.ok_or_else(|| {
             let found: Vec<String> = found.iter().map(sql_name).collect();
-            self.error(
-                &format!("{self}"),
-                &format!("{}({})", self.name, found.join(", ")),
-            )
+            self.error(&format!("{self}"), &format!("{}({})", self.name, found.join(", ")))
         })
     }
 
@@ -55,11 +52,7 @@ impl Form {
     ///
     /// # Errors
     /// A plan error with the function, the range expected and the level found.
-    pub(super) fn check_level(
-        &self,
-        arguments: &[Option<&ScalarValue>],
-        index: usize,
-    ) -> Result<()> {
+    pub(super) fn check_level(&self, arguments: &[Option<&ScalarValue>], index: usize) -> Result<()> {
         match constant_double(arguments, index) {
             Some(level) if !(level > 0.0 && level < 1.0) => {
                 Err(self.error("a level between 0 and 1, such as 0.95", &level.to_string()))
@@ -96,14 +89,9 @@ pub(super) fn constant_integer(arguments: &[Option<&ScalarValue>], index: usize)
 }
 
 /// The value of a constant text argument; `None` for a column and for NULL.
-pub(super) fn constant_text<'a>(
-    arguments: &[Option<&'a ScalarValue>],
-    index: usize,
-) -> Option<&'a str> {
+pub(super) fn constant_text<'a>(arguments: &[Option<&'a ScalarValue>], index: usize) -> Option<&'a str> {
     match arguments.get(index).copied().flatten()? {
-        ScalarValue::Utf8(value) | ScalarValue::LargeUtf8(value) | ScalarValue::Utf8View(value) => {
-            value.as_deref()
-        }
+        ScalarValue::Utf8(value) | ScalarValue::LargeUtf8(value) | ScalarValue::Utf8View(value) => value.as_deref(),
         _ => None,
     }
 }
@@ -135,9 +123,7 @@ impl Kind {
             Kind::Double => (DataType::Float64, found.is_numeric()),
             Kind::Text => (DataType::Utf8, is_text(found)),
             Kind::DoubleOrList => match found {
-                DataType::List(item)
-                | DataType::LargeList(item)
-                | DataType::FixedSizeList(item, _) => (
+                DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => (
                     list_of_doubles(),
                     item.data_type().is_numeric() || item.data_type().is_null(),
                 ),
@@ -154,10 +140,7 @@ pub(super) fn list_of_doubles() -> DataType {
 }
 
 fn is_text(found: &DataType) -> bool {
-    matches!(
-        found,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
+    matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 /// The SQL word for the types people meet; others by their Arrow name.
@@ -178,11 +161,7 @@ mod tests {
 
     const FORM: Form = Form {
         name: "f",
-        params: &[
-            ("lon", Kind::Double),
-            ("cell", Kind::BigInt),
-            ("lang", Kind::Text),
-        ],
+        params: &[("lon", Kind::Double), ("cell", Kind::BigInt), ("lang", Kind::Text)],
     };
 
     #[test]
@@ -206,10 +185,7 @@ mod tests {
             text.contains("f: expected f(lon DOUBLE, cell BIGINT, lang VARCHAR)"),
             "{text}"
         );
-        assert!(
-            text.contains(", found f(VARCHAR, BIGINT, VARCHAR)"),
-            "{text}"
-        );
+        assert!(text.contains(", found f(VARCHAR, BIGINT, VARCHAR)"), "{text}");
         assert!(FORM.coerce(&[DataType::Float64]).is_err());
         assert!(
             FORM.coerce(&[DataType::Float64, DataType::Float64, DataType::Utf8])
@@ -230,9 +206,6 @@ mod tests {
             assert_eq!(FORM.check_level(&[Some(&literal)], 0).is_ok(), fine);
         }
         assert!(FORM.check_level(&[None], 0).is_ok());
-        assert!(
-            FORM.check_level(&[Some(&ScalarValue::Int64(Some(95)))], 0)
-                .is_err()
-        );
+        assert!(FORM.check_level(&[Some(&ScalarValue::Int64(Some(95)))], 0).is_err());
     }
 }

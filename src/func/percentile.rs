@@ -17,8 +17,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, ColumnarValue, GroupsAccumulator, ReversedUDAF, Signature,
-    Volatility,
+    Accumulator, AggregateUDFImpl, ColumnarValue, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
 
 use super::params::{Form, Kind};
@@ -78,10 +77,7 @@ impl AggregateUDFImpl for Percentile {
         true
     }
 
-    fn create_groups_accumulator(
-        &self,
-        args: AccumulatorArgs,
-    ) -> Result<Box<dyn GroupsAccumulator>> {
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         Ok(Box::new(Groups::new(Question::of(&args)?)))
     }
 
@@ -109,10 +105,7 @@ impl Question {
         }
         // a constant needs no columns; anything that does fails on a batch without them
         let batch = RecordBatch::new_empty(Arc::new(Schema::empty()));
-        let constant = args
-            .exprs
-            .get(1)
-            .and_then(|levels| levels.evaluate(&batch).ok());
+        let constant = args.exprs.get(1).and_then(|levels| levels.evaluate(&batch).ok());
         match constant {
             Some(ColumnarValue::Scalar(levels)) => Self::from_constant(&levels),
             _ => Err(FORM.error(
@@ -135,8 +128,7 @@ impl Question {
             }
             other => return Err(FORM.error("levels as DOUBLE or LIST<DOUBLE>", &other.to_string())),
         };
-        let levels = Levels::new(levels)
-            .map_err(|e| DataFusionError::Plan(format!("{}: {e}", FORM.name)))?;
+        let levels = Levels::new(levels).map_err(|e| DataFusionError::Plan(format!("{}: {e}", FORM.name)))?;
         Ok(Self { levels, list })
     }
 
@@ -188,10 +180,7 @@ mod tests {
             ScalarValue::Float64(None),
             ScalarValue::Int64(Some(1)),
         ] {
-            let text = Question::from_constant(&wrong)
-                .map(|_| ())
-                .unwrap_err()
-                .to_string();
+            let text = Question::from_constant(&wrong).map(|_| ()).unwrap_err().to_string();
             assert!(text.contains("percentile: expected"), "{text}");
         }
     }

@@ -69,12 +69,7 @@ impl GroupsAccumulator for Groups {
         Ok(vec![Arc::new(state_of(&runs.starts, runs.values)?)])
     }
 
-    fn merge_batch(
-        &mut self,
-        values: &[ArrayRef],
-        group_indices: &[usize],
-        total_num_groups: usize,
-    ) -> Result<()> {
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.store.grow(total_num_groups);
         each_state(values, |row, run| {
             if let Some(group) = group_indices.get(row) {
@@ -83,11 +78,7 @@ impl GroupsAccumulator for Groups {
         })
     }
 
-    fn convert_to_state(
-        &self,
-        values: &[ArrayRef],
-        opt_filter: Option<&BooleanArray>,
-    ) -> Result<Vec<ArrayRef>> {
+    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let values = first(values)?;
         let counted = counted(values, opt_filter);
         let (mut starts, mut kept) = (vec![0], Vec::with_capacity(values.len()));
@@ -130,9 +121,7 @@ impl Accumulator for Row {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         // reorders the values but keeps them: a growing window asks again
-        let answer = self
-            .question
-            .answer(&[0, self.values.len()], &mut self.values)?;
+        let answer = self.question.answer(&[0, self.values.len()], &mut self.values)?;
         ScalarValue::try_from_array(&answer, 0)
     }
 
@@ -142,10 +131,7 @@ impl Accumulator for Row {
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let values = std::mem::take(&mut self.values);
-        Ok(vec![ScalarValue::List(Arc::new(state_of(
-            &[0, values.len()],
-            values,
-        )?))])
+        Ok(vec![ScalarValue::List(Arc::new(state_of(&[0, values.len()], values)?))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
@@ -181,14 +167,7 @@ mod tests {
     fn nulls_and_filtered_rows_do_not_count_and_an_empty_group_is_null() {
         let mut groups = groups(&[0.5], false);
         let values = column(vec![Some(1), Some(9), None, Some(3), Some(100), Some(7)]);
-        let filter = BooleanArray::from(vec![
-            Some(true),
-            Some(true),
-            Some(true),
-            Some(true),
-            Some(false),
-            None,
-        ]);
+        let filter = BooleanArray::from(vec![Some(true), Some(true), Some(true), Some(true), Some(false), None]);
         groups
             .update_batch(&values, &[0, 1, 0, 0, 1, 2], Some(&filter), 3)
             .unwrap();
@@ -202,12 +181,7 @@ mod tests {
     fn the_list_form_answers_in_the_order_asked_and_is_null_for_an_empty_group() {
         let mut groups = groups(&[1.0, 0.5], true);
         groups
-            .update_batch(
-                &column(vec![Some(4), Some(2), Some(8)]),
-                &[1, 1, 1],
-                None,
-                2,
-            )
+            .update_batch(&column(vec![Some(4), Some(2), Some(8)]), &[1, 1, 1], None, 2)
             .unwrap();
         let answer = groups.evaluate(EmitTo::All).unwrap();
         assert_eq!(answer.data_type(), &list_of_doubles());
@@ -220,12 +194,7 @@ mod tests {
     fn first_groups_leave_and_the_others_move_up() {
         let mut groups = groups(&[0.0], false);
         groups
-            .update_batch(
-                &column(vec![Some(1), Some(2), Some(3)]),
-                &[0, 1, 2],
-                None,
-                3,
-            )
+            .update_batch(&column(vec![Some(1), Some(2), Some(3)]), &[0, 1, 2], None, 3)
             .unwrap();
         assert_eq!(
             numbers(&groups.evaluate(EmitTo::First(2)).unwrap()),
@@ -245,8 +214,7 @@ mod tests {
         let values = column(vec![Some(5), None, Some(1), Some(9)]);
         let filter = BooleanArray::from(vec![true, true, true, false]);
         let mut part = groups(&[0.5], false);
-        part.update_batch(&values, &[0, 0, 1, 1], Some(&filter), 2)
-            .unwrap();
+        part.update_batch(&values, &[0, 0, 1, 1], Some(&filter), 2).unwrap();
         let mut whole = groups(&[0.5], false);
         whole
             .merge_batch(&part.state(EmitTo::All).unwrap(), &[0, 1], 2)
@@ -268,8 +236,7 @@ mod tests {
         };
         let (mut left, mut right) = (row(), row());
         assert_eq!(left.evaluate().unwrap(), ScalarValue::Float64(None));
-        left.update_batch(&column(vec![Some(1), None, Some(3)]))
-            .unwrap();
+        left.update_batch(&column(vec![Some(1), None, Some(3)])).unwrap();
         assert_eq!(left.evaluate().unwrap(), ScalarValue::Float64(Some(2.0)));
         right.update_batch(&column(vec![Some(8)])).unwrap();
         let state: Vec<ArrayRef> = right

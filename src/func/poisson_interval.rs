@@ -33,11 +33,7 @@ fn check(arguments: &[Option<&ScalarValue>]) -> Result<()> {
 fn kernel(arrays: &[ArrayRef]) -> Result<ArrayRef> {
     let [n, level] = take_function_args(FORM.name, arrays)?;
     let (n, level) = (as_int64_array(n)?, as_float64_array(level)?);
-    pairs(
-        "lower",
-        "upper",
-        rows(arrays, |i| poisson(n.value(i), level.value(i))),
-    )
+    pairs("lower", "upper", rows(arrays, |i| poisson(n.value(i), level.value(i))))
 }
 
 #[cfg(test)]
@@ -57,9 +53,7 @@ mod tests {
             as_float64_array(answer.column(0)).unwrap(),
             as_float64_array(answer.column(1)).unwrap(),
         );
-        assert!(
-            (lower.value(0) - 4.795_388).abs() < 1e-5 && (upper.value(0) - 18.390_356).abs() < 1e-5
-        );
+        assert!((lower.value(0) - 4.795_388).abs() < 1e-5 && (upper.value(0) - 18.390_356).abs() < 1e-5);
         assert_eq!(answer.null_count(), 2);
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::{
-    compass, distance_metres, gcj02_to_wgs84, h3_cell, h3_centre, h3_ring, h3_text, in_view,
-    percentile, poisson_interval, wilson_interval,
+    compass, distance_metres, gcj02_to_wgs84, h3_cell, h3_centre, h3_ring, h3_text, in_view, percentile,
+    poisson_interval, wilson_interval,
 };
 
 /// Names and versions, hashed into the fingerprint of every model: raise a number when answers

@@ -13,8 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::params::Form;
@@ -89,11 +88,7 @@ impl ScalarUDFImpl for Scalar {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         (self.function.check)(args.scalar_arguments)?;
-        Ok(Arc::new(Field::new(
-            self.name(),
-            (self.function.returns)(),
-            true,
-        )))
+        Ok(Arc::new(Field::new(self.name(), (self.function.returns)(), true)))
     }
 
     fn is_strict(&self) -> bool {
@@ -101,17 +96,12 @@ impl ScalarUDFImpl for Scalar {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let answer = (self.function.kernel)(&arrays)?;
         if constant {
             // the arrays held one row; DataFusion repeats it as often as needed
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &answer, 0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?));
         }
         Ok(ColumnarValue::Array(answer))
     }
@@ -119,16 +109,13 @@ impl ScalarUDFImpl for Scalar {
 
 /// The rows in which every argument has a value; `None` if that is all of them.
 pub(super) fn present(arrays: &[ArrayRef]) -> Option<NullBuffer> {
-    arrays.iter().fold(None, |nulls, array| {
-        NullBuffer::union(nulls.as_ref(), array.nulls())
-    })
+    arrays
+        .iter()
+        .fold(None, |nulls, array| NullBuffer::union(nulls.as_ref(), array.nulls()))
 }
 
 /// Calls `row` for every row in which all arguments have a value; `None` elsewhere.
-pub(super) fn rows<T>(
-    arrays: &[ArrayRef],
-    mut row: impl FnMut(usize) -> Option<T>,
-) -> impl Iterator<Item = Option<T>> {
+pub(super) fn rows<T>(arrays: &[ArrayRef], mut row: impl FnMut(usize) -> Option<T>) -> impl Iterator<Item = Option<T>> {
     let length = arrays.first().map_or(0, |array| array.len());
     let present = present(arrays);
     (0..length).map(move |i| {
@@ -151,11 +138,7 @@ pub(super) fn pair_type(first: &str, second: &str) -> DataType {
 ///
 /// # Errors
 /// None in practice: the children have one length and the types of the fields.
-pub(super) fn pairs(
-    first: &str,
-    second: &str,
-    rows: impl Iterator<Item = Option<(f64, f64)>>,
-) -> Result<ArrayRef> {
+pub(super) fn pairs(first: &str, second: &str, rows: impl Iterator<Item = Option<(f64, f64)>>) -> Result<ArrayRef> {
     let (mut firsts, mut seconds, mut valid) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let (a, b) = row.unwrap_or_default();
@@ -164,9 +147,7 @@ pub(super) fn pairs(
         valid.push(row.is_some());
     }
     let nulls = NullBuffer::from(valid);
-    let child = |values: Vec<f64>| {
-        Arc::new(Float64Array::new(values.into(), Some(nulls.clone()))) as ArrayRef
-    };
+    let child = |values: Vec<f64>| Arc::new(Float64Array::new(values.into(), Some(nulls.clone()))) as ArrayRef;
     let children = vec![child(firsts), child(seconds)];
     Ok(Arc::new(StructArray::try_new(
         pair_fields(first, second),

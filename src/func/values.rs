@@ -19,9 +19,7 @@ use datafusion::error::{DataFusionError, Result};
 pub(super) fn first(arguments: &[ArrayRef]) -> Result<&Int64Array> {
     match arguments.first() {
         Some(values) => as_int64_array(values),
-        None => Err(DataFusionError::Plan(
-            "expected values, found no arguments".to_owned(),
-        )),
+        None => Err(DataFusionError::Plan("expected values, found no arguments".to_owned())),
     }
 }
 
@@ -60,9 +58,7 @@ pub(super) fn state_of(starts: &[usize], values: Vec<i64>) -> Result<ListArray> 
 /// An internal error if the first array is not a state.
 pub(super) fn each_state(states: &[ArrayRef], mut each: impl FnMut(usize, &[i64])) -> Result<()> {
     let Some(lists) = states.first() else {
-        return Err(DataFusionError::Plan(
-            "expected states, found no arrays".to_owned(),
-        ));
+        return Err(DataFusionError::Plan("expected states, found no arrays".to_owned()));
     };
     let lists = as_list_array(lists)?;
     let values = as_int64_array(lists.values())?.values();
@@ -81,8 +77,7 @@ pub(super) fn each_state(states: &[ArrayRef], mut each: impl FnMut(usize, &[i64]
 /// Resources exhausted beyond 2³¹ - 1 items: offsets are 32 bits wide, and a wrapped one is a wrong
 /// answer.
 pub(super) fn offsets(starts: &[usize]) -> Result<OffsetBuffer<i32>> {
-    let narrow: std::result::Result<Vec<i32>, _> =
-        starts.iter().map(|start| i32::try_from(*start)).collect();
+    let narrow: std::result::Result<Vec<i32>, _> = starts.iter().map(|start| i32::try_from(*start)).collect();
     match narrow {
         Ok(narrow) => Ok(OffsetBuffer::new(ScalarBuffer::from(narrow))),
         Err(_) => Err(DataFusionError::ResourcesExhausted(format!(

@@ -36,11 +36,7 @@ fn check(arguments: &[Option<&ScalarValue>]) -> Result<()> {
 
 fn kernel(arrays: &[ArrayRef]) -> Result<ArrayRef> {
     let [successes, n, level] = take_function_args(FORM.name, arrays)?;
-    let (successes, n, level) = (
-        as_int64_array(successes)?,
-        as_int64_array(n)?,
-        as_float64_array(level)?,
-    );
+    let (successes, n, level) = (as_int64_array(successes)?, as_int64_array(n)?, as_float64_array(level)?);
     // the level is nearly always one constant, and its deviate the costly part
     let mut known = (f64::NAN, None);
     let limits = |i| {

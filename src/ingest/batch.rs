@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use arrow::array::AsArray;
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::Int64Type;
-use arrow::array::AsArray;
 use tokio::sync::mpsc;
 
 use crate::config::Settings;
@@ -133,9 +133,20 @@ impl<'a> Ingest<'a> {
         let site = &settings.site;
         let calendar = Calendar::new(&site.timezone, &site.day_cutoff)
             .ok_or_else(|| fail(Kind::Input, "site_calendar", &[&site.timezone, &site.day_cutoff]))?;
-        let run = Commit { batch_id: None, run_id: given.run_id, fence: given.fence };
+        let run = Commit {
+            batch_id: None,
+            run_id: given.run_id,
+            fence: given.fence,
+        };
         Ok(Ingest {
-            lake, settings, key: given.key, throwaway: given.entropy, calendar, run, now: given.now, seen: HashMap::new(),
+            lake,
+            settings,
+            key: given.key,
+            throwaway: given.entropy,
+            calendar,
+            run,
+            now: given.now,
+            seen: HashMap::new(),
         })
     }
 
@@ -144,14 +155,22 @@ impl<'a> Ingest<'a> {
     /// # Errors
     /// `Input` where two contracts of one table do not agree on its columns.
     pub async fn create_tables(&self, contracts: &[Contract]) -> Result<()> {
-        self.lake.table_of(tables::INGEST, &tables::ingest_schema(), &[]).await?;
-        self.lake.table_of(tables::REJECT, &tables::reject_schema(), &[]).await?;
+        self.lake
+            .table_of(tables::INGEST, &tables::ingest_schema(), &[])
+            .await?;
+        self.lake
+            .table_of(tables::REJECT, &tables::reject_schema(), &[])
+            .await?;
         let mut made: BTreeMap<&str, &Contract> = BTreeMap::new();
         for contract in contracts {
             let (schema, partitions) = tables::source_schema(contract);
             if let Some(first) = made.get(contract.into.as_str()) {
                 if tables::source_schema(first).0 != schema {
-                    return Err(fail(Kind::Input, "contracts_disagree", &[&first.name, &contract.name, &contract.into]));
+                    return Err(fail(
+                        Kind::Input,
+                        "contracts_disagree",
+                        &[&first.name, &contract.name, &contract.into],
+                    ));
                 }
                 continue;
             }
@@ -166,7 +185,13 @@ impl<'a> Ingest<'a> {
     /// # Errors
     /// `Denied` for a forbidden column, `Input` for a file that is not the contract's, `Limit`
     /// where too many rows are refused, `Conflict` or `Unavailable` from the store.
-    pub async fn file(&mut self, contract: &Contract, path: &Path, shown: &str, progress: Arc<Progress>) -> Result<Report> {
+    pub async fn file(
+        &mut self,
+        contract: &Contract,
+        path: &Path,
+        shown: &str,
+        progress: Arc<Progress>,
+    ) -> Result<Report> {
         crash::point("batch_opened");
         let (mut source, names) = Source::open(path, contract, progress.clone())?;
         let header = header::match_names(contract, shown, &names)?;
@@ -211,7 +236,9 @@ impl<'a> Ingest<'a> {
             stage.write(&batch).await?;
             crash::point("rows_written");
         }
-        let parsed = parser.await.map_err(|cause| fail(Kind::Bug, "parser_died", &[&shown]).because(cause))??;
+        let parsed = parser
+            .await
+            .map_err(|cause| fail(Kind::Bug, "parser_died", &[&shown]).because(cause))??;
         crash::point("rows_parsed");
         let staged = stage.finish().await?;
         crash::point("rows_flushed");
@@ -225,12 +252,19 @@ impl<'a> Ingest<'a> {
     }
 
     fn calendar_of(&self, contract: &Contract) -> Result<Calendar> {
-        let Some(zone) = &contract.timezone else { return Ok(self.calendar) };
-        self.calendar.in_zone(zone).ok_or_else(|| fail(Kind::Input, "site_calendar", &[zone, &"00:00"]))
+        let Some(zone) = &contract.timezone else {
+            return Ok(self.calendar);
+        };
+        self.calendar
+            .in_zone(zone)
+            .ok_or_else(|| fail(Kind::Input, "site_calendar", &[zone, &"00:00"]))
     }
 
     async fn open(&self, name: &str) -> Result<Table> {
-        self.lake.table(name).await?.ok_or_else(|| fail(Kind::Missing, "table_missing", &[&name]))
+        self.lake
+            .table(name)
+            .await?
+            .ok_or_else(|| fail(Kind::Missing, "table_missing", &[&name]))
     }
 
     /// The identities stored in the table; read once, then kept up to date.
@@ -252,10 +286,14 @@ impl<'a> Ingest<'a> {
 
     /// The three commits of a batch, in the order that lets a rerun complete what is missing.
     async fn commit(&self, table: &mut Table, staged: Staged, report: &Report, rejects: &[Reject]) -> Result<Outcome> {
-        let commit = Commit { batch_id: Some(report.batch_id.clone()), ..self.run.clone() };
+        let commit = Commit {
+            batch_id: Some(report.batch_id.clone()),
+            ..self.run.clone()
+        };
         crash::point("before_reject");
         if !rejects.is_empty() {
-            self.append(tables::REJECT, &self.reject_rows(report, rejects)?, &commit).await?;
+            self.append(tables::REJECT, &self.reject_rows(report, rejects)?, &commit)
+                .await?;
         }
         crash::point("after_reject");
         crash::point("before_ingest");
@@ -264,7 +302,11 @@ impl<'a> Ingest<'a> {
         crash::point("before_source");
         let appended = table.append(staged, &commit).await?;
         crash::point("after_source");
-        Ok(if matches!(appended, Appended::Stored(_)) { Outcome::Stored } else { Outcome::AlreadyThere })
+        Ok(if matches!(appended, Appended::Stored(_)) {
+            Outcome::Stored
+        } else {
+            Outcome::AlreadyThere
+        })
     }
 
     async fn append(&self, name: &str, batch: &RecordBatch, commit: &Commit) -> Result<()> {
@@ -284,12 +326,16 @@ impl<'a> Ingest<'a> {
     fn reject_rows(&self, report: &Report, rejects: &[Reject]) -> Result<RecordBatch> {
         let rows = rejects.len();
         let all = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; rows])) };
-        let each = |of: &dyn Fn(&Reject) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(rejects.iter().map(of))) };
+        let each = |of: &dyn Fn(&Reject) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rejects.iter().map(of)))
+        };
         let columns: Vec<ArrayRef> = vec![
             all(short(&report.batch_id)),
             all(&report.contract),
             all(&report.file),
-            Arc::new(Int64Array::from_iter_values(rejects.iter().map(|reject| reject.line.cast_signed()))),
+            Arc::new(Int64Array::from_iter_values(
+                rejects.iter().map(|reject| reject.line.cast_signed()),
+            )),
             each(&|reject| reject.refused.column.clone()),
             each(&|reject| reject.refused.reason.code().to_owned()),
             each(&|reject| reject.refused.value.clone()),
@@ -353,12 +399,27 @@ struct Job {
 
 impl Job {
     fn parse(
-        self, source: &mut Source, report: Report, seen: HashSet<i64>, sender: &mpsc::Sender<RecordBatch>, progress: &Progress,
+        self,
+        source: &mut Source,
+        report: Report,
+        seen: HashSet<i64>,
+        sender: &mpsc::Sender<RecordBatch>,
+        progress: &Progress,
     ) -> Result<Parsed> {
         let Header { positions, unknown } = self.header;
         let limits = &self.settings.limits;
-        let mut walk = Walk { contract: &self.contract, path: &self.path, limits, unknown, progress };
-        let mut parsed = Parsed { report, rejects: Vec::new(), seen };
+        let mut walk = Walk {
+            contract: &self.contract,
+            path: &self.path,
+            limits,
+            unknown,
+            progress,
+        };
+        let mut parsed = Parsed {
+            report,
+            rejects: Vec::new(),
+            seen,
+        };
         if let Some(counts) = &self.contract.counts {
             let throwaway = SiteKey::from_bytes(self.throwaway).purpose(&self.contract.into);
             let mut tally = Tally::new(&self.contract, counts, &positions, self.calendar, throwaway, &self.key);
@@ -371,7 +432,14 @@ impl Job {
                 ingested_at: self.now,
                 pack: self.settings.site.identifier_pack,
             };
-            let mut rows = Rows::new(&self.contract, &positions, self.schema.clone(), &self.key, self.calendar, stamp);
+            let mut rows = Rows::new(
+                &self.contract,
+                &positions,
+                self.schema.clone(),
+                &self.key,
+                self.calendar,
+                stamp,
+            );
             let full = limits.batch_rows;
             let mut failed = None;
             walk.each(source, &mut parsed, |source, line, seen| {
@@ -404,14 +472,23 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Walks the records and keeps the account: every record is accepted, duplicate or rejected.
     fn each(
-        &mut self, source: &mut Source, parsed: &mut Parsed,
+        &mut self,
+        source: &mut Source,
+        parsed: &mut Parsed,
         mut take: impl FnMut(&Source, u64, &mut HashSet<i64>) -> Result<bool, Refused>,
     ) -> Result<()> {
         use std::sync::atomic::Ordering;
         loop {
             let (line, outcome) = match source.advance(self.path, self.limits.record_bytes)? {
                 Next::End => return Ok(()),
-                Next::Bad(line, reason, value) => (line, Err(Refused { reason, column: String::new(), value })),
+                Next::Bad(line, reason, value) => (
+                    line,
+                    Err(Refused {
+                        reason,
+                        column: String::new(),
+                        value,
+                    }),
+                ),
                 Next::Record(line) => {
                     note_names(self.contract, &mut self.unknown, source, &parsed.report.file)?;
                     (line, take(source, line, &mut parsed.seen))
@@ -428,7 +505,11 @@ impl Walk<'_> {
                     *report.reasons.entry(refused.reason.code().to_owned()).or_insert(0) += 1;
                     parsed.rejects.push(Reject { line, refused });
                     if parsed.rejects.len() > self.limits.rejects_per_batch {
-                        let error = fail(Kind::Limit, "too_many_rejects", &[&report.file, &self.limits.rejects_per_batch]);
+                        let error = fail(
+                            Kind::Limit,
+                            "too_many_rejects",
+                            &[&report.file, &self.limits.rejects_per_batch],
+                        );
                         return Err(error.because(format!("{:?}", report.reasons)));
                     }
                 }
@@ -451,5 +532,7 @@ fn note_names(contract: &Contract, unknown: &mut BTreeSet<String>, source: &Sour
 
 fn send(sender: &mpsc::Sender<RecordBatch>, batch: RecordBatch) -> Result<()> {
     // a closed channel means that the writer failed or was interrupted; it says why
-    sender.blocking_send(batch).map_err(|_| fail(Kind::Interrupted, "interrupted", &[]))
+    sender
+        .blocking_send(batch)
+        .map_err(|_| fail(Kind::Interrupted, "interrupted", &[]))
 }

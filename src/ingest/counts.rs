@@ -34,12 +34,24 @@ pub(super) struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     pub(super) fn new(
-        contract: &'a Contract, counts: &'a Counts, positions: &'a [Option<usize>], calendar: Calendar, throwaway: MacKey, key: &SiteKey,
+        contract: &'a Contract,
+        counts: &'a Counts,
+        positions: &'a [Option<usize>],
+        calendar: Calendar,
+        throwaway: MacKey,
+        key: &SiteKey,
     ) -> Tally<'a> {
         let row_key = key.purpose(&format!("row/{}/{}", contract.into, contract.system));
         Tally {
-            contract, counts, positions, calendar, throwaway, row_key,
-            seen: HashSet::new(), distinct: HashSet::new(), groups: BTreeMap::new(),
+            contract,
+            counts,
+            positions,
+            calendar,
+            throwaway,
+            row_key,
+            seen: HashSet::new(),
+            distinct: HashSet::new(),
+            groups: BTreeMap::new(),
         }
     }
 
@@ -55,23 +67,36 @@ impl<'a> Tally<'a> {
             let found = value::value(column, text, &self.calendar).map_err(|reason| refused(column, reason, text))?;
             values.push((column, found));
         }
-        let key = contract.key.iter().map(|name| text(of(&values, name))).collect::<Vec<_>>().join("\u{1f}");
+        let key = contract
+            .key
+            .iter()
+            .map(|name| text(of(&values, name)))
+            .collect::<Vec<_>>()
+            .join("\u{1f}");
         if !self.seen.insert(self.throwaway.token(&key)) {
             return Ok(false);
         }
         let group = self.group(&values)?;
         let day = group.2;
-        let place = self.groups.entry(group.clone()).or_insert_with(|| vec![0; self.counts.measures.len()]);
+        let place = self
+            .groups
+            .entry(group.clone())
+            .or_insert_with(|| vec![0; self.counts.measures.len()]);
         for (at, (_, measure)) in self.counts.measures.iter().enumerate() {
             let counted = match measure {
                 Measure::Rows => true,
                 Measure::Distinct(column) => {
                     let token = self.throwaway.token_of(&[
-                        group.0.as_bytes(), &group.1.unwrap_or(0).to_be_bytes(), &day.to_be_bytes(), text(of(&values, column)).as_bytes(),
+                        group.0.as_bytes(),
+                        &group.1.unwrap_or(0).to_be_bytes(),
+                        &day.to_be_bytes(),
+                        text(of(&values, column)).as_bytes(),
                     ]);
                     self.distinct.insert((at, token))
                 }
-                Measure::Age(column, low, high) => age(of(&values, column), day).is_some_and(|age| (*low..=*high).contains(&age)),
+                Measure::Age(column, low, high) => {
+                    age(of(&values, column), day).is_some_and(|age| (*low..=*high).contains(&age))
+                }
             };
             place[at] += i64::from(counted);
         }
@@ -92,15 +117,26 @@ impl<'a> Tally<'a> {
                 _ => {}
             }
         }
-        let county_only = self.counts.county_only.as_ref().is_some_and(|(column, kinds)| kinds.contains(&text(of(values, column))));
-        let place = position.0.zip(position.1).map(|(lon, lat)| self.contract.crs.to_wgs84(lon, lat));
+        let county_only = self
+            .counts
+            .county_only
+            .as_ref()
+            .is_some_and(|(column, kinds)| kinds.contains(&text(of(values, column))));
+        let place = position
+            .0
+            .zip(position.1)
+            .map(|(lon, lat)| self.contract.crs.to_wgs84(lon, lat));
         if let (Some((lon, lat)), Some([west, south, east, north])) = (place, self.contract.bounds)
             && !((west..=east).contains(&lon) && (south..=north).contains(&lat))
             && let Some((column, _)) = values.iter().find(|(column, _)| column.kind.is_position())
         {
             return Err(refused(column, crate::contract::Reason::Range, ""));
         }
-        let cell = if county_only { None } else { place.and_then(|(lon, lat)| cell::cell(lon, lat, CELL_RESOLUTION)) };
+        let cell = if county_only {
+            None
+        } else {
+            place.and_then(|(lon, lat)| cell::cell(lon, lat, CELL_RESOLUTION))
+        };
         let Value::Int(day) = of(values, &self.counts.month) else {
             let column = values.iter().find(|(column, _)| column.name == self.counts.month);
             return match column {
@@ -108,7 +144,11 @@ impl<'a> Tally<'a> {
                 None => Ok((county, cell, 0)),
             };
         };
-        let month = i32::try_from(day).ok().and_then(calendar::date).and_then(|date| date.with_day(1)).map_or(0, calendar::days);
+        let month = i32::try_from(day)
+            .ok()
+            .and_then(calendar::date)
+            .and_then(|date| date.with_day(1))
+            .map_or(0, calendar::days);
         Ok((county, cell, month))
     }
 
@@ -123,11 +163,18 @@ impl<'a> Tally<'a> {
             Arc::new(Date32Array::from_iter_values(groups().map(|group| group.2))),
         ];
         for at in 0..self.counts.measures.len() {
-            columns.push(Arc::new(Int64Array::from_iter_values(self.groups.values().map(|measures| measures[at]))));
+            columns.push(Arc::new(Int64Array::from_iter_values(
+                self.groups.values().map(|measures| measures[at]),
+            )));
         }
         let instants = || Arc::new(TimestampMicrosecondArray::from_value(ingested_at, rows).with_timezone("UTC"));
         let keys = groups().map(|group| {
-            self.row_key.token_of(&[group.0.as_bytes(), &group.1.unwrap_or(0).to_be_bytes(), &group.2.to_be_bytes(), batch.as_bytes()])
+            self.row_key.token_of(&[
+                group.0.as_bytes(),
+                &group.1.unwrap_or(0).to_be_bytes(),
+                &group.2.to_be_bytes(),
+                batch.as_bytes(),
+            ])
         });
         columns.push(instants());
         columns.push(instants());
@@ -140,7 +187,10 @@ impl<'a> Tally<'a> {
 
 /// The value of a column.
 fn of<'v>(values: &[(&Column, Value<'v>)], name: &str) -> Value<'v> {
-    values.iter().find(|(column, _)| column.name == name).map_or(Value::Null, |(_, found)| *found)
+    values
+        .iter()
+        .find(|(column, _)| column.name == name)
+        .map_or(Value::Null, |(_, found)| *found)
 }
 
 fn text(found: Value<'_>) -> String {

@@ -25,7 +25,10 @@ pub(super) struct Header {
 pub(super) fn match_names(contract: &Contract, path: &str, names: &[String]) -> Result<Header> {
     check_allowed(contract, path, names.iter())?;
     if contract.format == SourceFormat::Ndjson {
-        return Ok(Header { positions: vec![Some(0); contract.columns.len()], unknown: BTreeSet::new() });
+        return Ok(Header {
+            positions: vec![Some(0); contract.columns.len()],
+            unknown: BTreeSet::new(),
+        });
     }
     let mut problems = Vec::new();
     let mut positions = Vec::with_capacity(contract.columns.len());
@@ -33,21 +36,33 @@ pub(super) fn match_names(contract: &Contract, path: &str, names: &[String]) -> 
         let found = names.iter().position(|name| *name == column.from);
         if found.is_none() && column.protect != Protect::Drop {
             let near = text::closest(&column.from, names.iter().map(String::as_str)).unwrap_or("—");
-            problems.push(problem(path, Message::new("source_column_missing", &[&column.from, &near])));
+            problems.push(problem(
+                path,
+                Message::new("source_column_missing", &[&column.from, &near]),
+            ));
         }
         positions.push(found);
     }
     if !problems.is_empty() {
         let error = fail(Kind::Input, "source_header", &[&path, &contract.name]);
-        return Err(error.with_problems(problems).hint("source_header_hint", &[&contract.path]));
+        return Err(error
+            .with_problems(problems)
+            .hint("source_header_hint", &[&contract.path]));
     }
-    let unknown =
-        names.iter().filter(|name| !contract.columns.iter().any(|column| column.from == **name)).cloned().collect();
+    let unknown = names
+        .iter()
+        .filter(|name| !contract.columns.iter().any(|column| column.from == **name))
+        .cloned()
+        .collect();
     Ok(Header { positions, unknown })
 }
 
 /// Refuses names of the lexicon that the contract does not waive.
-pub(super) fn check_allowed<'a>(contract: &Contract, path: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {
+pub(super) fn check_allowed<'a>(
+    contract: &Contract,
+    path: &str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<()> {
     let problems: Vec<Problem> = names
         .filter(|name| !contract.waived.contains(name))
         .filter_map(|name| {
@@ -58,9 +73,19 @@ pub(super) fn check_allowed<'a>(contract: &Contract, path: &str, names: impl Ite
     if problems.is_empty() {
         return Ok(());
     }
-    Err(fail(Kind::Denied, "source_forbidden", &[&path]).with_problems(problems).hint("source_forbidden_hint", &[]))
+    Err(fail(Kind::Denied, "source_forbidden", &[&path])
+        .with_problems(problems)
+        .hint("source_forbidden_hint", &[]))
 }
 
 fn problem(path: &str, message: Message) -> Problem {
-    Problem { place: Place { path: path.to_owned(), line: 1, column: 0 }, message, excerpt: None }
+    Problem {
+        place: Place {
+            path: path.to_owned(),
+            line: 1,
+            column: 0,
+        },
+        message,
+        excerpt: None,
+    }
 }

@@ -130,13 +130,23 @@ pub(super) fn column_keys(contract: &Contract, key: &SiteKey) -> Vec<Option<MacK
         Protect::Token => Some(format!("token/{}/{}", contract.into, column.name)),
         Protect::Public | Protect::Coarse | Protect::Drop => None,
     };
-    contract.columns.iter().map(|column| purpose(column).map(|purpose| key.purpose(&purpose))).collect()
+    contract
+        .columns
+        .iter()
+        .map(|column| purpose(column).map(|purpose| key.purpose(&purpose)))
+        .collect()
 }
 
 /// The value of a column in the current record.
-pub(super) fn read<'s>(source: &'s Source, column: &Column, at: Option<usize>) -> Result<std::borrow::Cow<'s, str>, Refused> {
+pub(super) fn read<'s>(
+    source: &'s Source,
+    column: &Column,
+    at: Option<usize>,
+) -> Result<std::borrow::Cow<'s, str>, Refused> {
     let Some(at) = at else { return Ok("".into()) };
-    source.field(at, &column.from).map_err(|reason| refused(column, reason, ""))
+    source
+        .field(at, &column.from)
+        .map_err(|reason| refused(column, reason, ""))
 }
 
 /// A refusal with the value masked: its shape for public columns, its length for all others.
@@ -145,14 +155,27 @@ pub(super) fn refused(column: &Column, reason: Reason, text: &str) -> Refused {
         Protect::Public => scan::mask(text),
         _ => format!("*** ({} characters)", text.chars().count()),
     };
-    Refused { reason, column: column.from.clone(), value }
+    Refused {
+        reason,
+        column: column.from.clone(),
+        value,
+    }
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(
-        contract: &'a Contract, positions: &'a [Option<usize>], schema: SchemaRef, key: &SiteKey, calendar: Calendar, stamp: Stamp,
+        contract: &'a Contract,
+        positions: &'a [Option<usize>],
+        schema: SchemaRef,
+        key: &SiteKey,
+        calendar: Calendar,
+        stamp: Stamp,
     ) -> Rows<'a> {
-        let builders = schema.fields().iter().map(|field| Builder::of(field.data_type())).collect();
+        let builders = schema
+            .fields()
+            .iter()
+            .map(|field| Builder::of(field.data_type()))
+            .collect();
         Rows {
             contract,
             positions,
@@ -219,12 +242,18 @@ impl<'a> Rows<'a> {
     /// not be mapped, positions out of bounds where the contract blanks them.
     fn facts(&mut self, values: &mut [Value<'_>]) -> Result<Facts, Refused> {
         let contract = self.contract;
-        let mut facts = Facts { mappable: true, ..Facts::default() };
+        let mut facts = Facts {
+            mappable: true,
+            ..Facts::default()
+        };
         if let Some((name, attribute)) = &contract.mappable
             && let Some(at) = contract.columns.iter().position(|column| column.name == *name)
         {
             let code = if let Value::Text(code) = values[at] { code } else { "" };
-            let known = contract.columns[at].codes.as_ref().and_then(|list| list.get(code, *attribute));
+            let known = contract.columns[at]
+                .codes
+                .as_ref()
+                .and_then(|list| list.get(code, *attribute));
             // an unknown code is never mapped
             facts.mappable = matches!(known, Some("true" | "1"));
         }
@@ -258,10 +287,15 @@ impl<'a> Rows<'a> {
             return Ok(());
         };
         let (lon, lat) = self.contract.crs.to_wgs84(lon, lat);
-        let inside = self.contract.bounds.is_none_or(|[west, south, east, north]| {
-            (west..=east).contains(&lon) && (south..=north).contains(&lat)
-        });
-        (facts.lon, facts.lat) = if inside && facts.mappable { (Some(lon), Some(lat)) } else { (None, None) };
+        let inside = self
+            .contract
+            .bounds
+            .is_none_or(|[west, south, east, north]| (west..=east).contains(&lon) && (south..=north).contains(&lat));
+        (facts.lon, facts.lat) = if inside && facts.mappable {
+            (Some(lon), Some(lat))
+        } else {
+            (None, None)
+        };
         if inside {
             return Ok(());
         }
@@ -292,13 +326,16 @@ impl<'a> Rows<'a> {
             }
         }
         if !parts.is_empty() {
-            let parts: Vec<&[u8]> = std::iter::once(&b"key"[..]).chain(parts.iter().map(Vec::as_slice)).collect();
+            let parts: Vec<&[u8]> = std::iter::once(&b"key"[..])
+                .chain(parts.iter().map(Vec::as_slice))
+                .collect();
             return self.row_key.token_of(&parts);
         }
         let content = self.row_key.token_of(&[b"content", source.raw()]);
         let occurrence = self.occurrences.entry(content).or_insert(0);
         *occurrence += 1;
-        self.row_key.token_of(&[b"row", &content.to_be_bytes(), &occurrence.to_be_bytes()])
+        self.row_key
+            .token_of(&[b"row", &content.to_be_bytes(), &occurrence.to_be_bytes()])
     }
 
     fn write(&mut self, values: &[Value<'_>], facts: &Facts, line: u64, identity: i64) {
@@ -328,10 +365,19 @@ impl<'a> Rows<'a> {
             }
         }
         if contract.column("county").is_none() {
-            push(contract.county.as_deref().filter(|county| *county != NO_COUNTY).map_or(Value::Null, Value::Text));
+            push(
+                contract
+                    .county
+                    .as_deref()
+                    .filter(|county| *county != NO_COUNTY)
+                    .map_or(Value::Null, Value::Text),
+            );
         }
         if contract.has_position() {
-            let cell = facts.lon.zip(facts.lat).and_then(|(lon, lat)| cell::cell(lon, lat, CELL_RESOLUTION));
+            let cell = facts
+                .lon
+                .zip(facts.lat)
+                .and_then(|(lon, lat)| cell::cell(lon, lat, CELL_RESOLUTION));
             push(int(cell));
         }
         if let Some(origin) = &contract.origin {
@@ -362,7 +408,8 @@ impl<'a> Rows<'a> {
     pub(super) fn take(&mut self) -> Result<RecordBatch> {
         self.rows = 0;
         let columns = self.builders.iter_mut().map(Builder::finish).collect();
-        RecordBatch::try_new(self.schema.clone(), columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))
+        RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))
     }
 }
 

@@ -36,7 +36,10 @@ impl<R: Read> Read for Counted<R> {
 const BUFFER_BYTES: usize = 1 << 18;
 
 fn open(path: &Path, progress: Option<Arc<Progress>>) -> std::io::Result<Box<dyn Read + Send>> {
-    let counted = Counted { inner: File::open(path)?, progress };
+    let counted = Counted {
+        inner: File::open(path)?,
+        progress,
+    };
     Ok(if path.extension().is_some_and(|ending| ending == "gz") {
         Box::new(MultiGzDecoder::new(counted))
     } else {
@@ -47,7 +50,10 @@ fn open(path: &Path, progress: Option<Arc<Progress>>) -> std::io::Result<Box<dyn
 /// The name of a batch: SHA-256 over contract, file name and content. 64 hexadecimal digits.
 pub(super) fn batch_id(contract: &str, path: &Path) -> Result<String> {
     let failed = |cause: std::io::Error| io_error(path, &cause);
-    let origin = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let origin = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let mut hash = Sha256::new();
     hash.update(format!("{contract}\n{origin}\n"));
     let mut file = File::open(path).map_err(failed)?;
@@ -64,9 +70,19 @@ pub(super) fn batch_id(contract: &str, path: &Path) -> Result<String> {
 /// The records of a file.
 pub(super) enum Source {
     /// Delimited text.
-    Csv { reader: Box<csv::Reader<Box<dyn Read + Send>>>, record: csv::ByteRecord, width: usize, encoding: &'static Encoding },
+    Csv {
+        reader: Box<csv::Reader<Box<dyn Read + Send>>>,
+        record: csv::ByteRecord,
+        width: usize,
+        encoding: &'static Encoding,
+    },
     /// One JSON object a line.
-    Ndjson { reader: BufReader<Box<dyn Read + Send>>, line: u64, text: Vec<u8>, object: serde_json::Map<String, serde_json::Value> },
+    Ndjson {
+        reader: BufReader<Box<dyn Read + Send>>,
+        line: u64,
+        text: Vec<u8>,
+        object: serde_json::Map<String, serde_json::Value>,
+    },
 }
 
 /// What came next.
@@ -86,7 +102,15 @@ impl Source {
         let bytes = open(path, Some(progress)).map_err(failed)?;
         if contract.format == SourceFormat::Ndjson {
             let reader = BufReader::with_capacity(BUFFER_BYTES, bytes);
-            return Ok((Source::Ndjson { reader, line: 0, text: Vec::new(), object: serde_json::Map::new() }, Vec::new()));
+            return Ok((
+                Source::Ndjson {
+                    reader,
+                    line: 0,
+                    text: Vec::new(),
+                    object: serde_json::Map::new(),
+                },
+                Vec::new(),
+            ));
         }
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -95,37 +119,66 @@ impl Source {
             .buffer_capacity(BUFFER_BYTES)
             .from_reader(bytes);
         let mut record = csv::ByteRecord::new();
-        reader.read_byte_record(&mut record).map_err(|cause| failed(cause.into()))?;
+        reader
+            .read_byte_record(&mut record)
+            .map_err(|cause| failed(cause.into()))?;
         let names = record
             .iter()
             .enumerate()
             .map(|(at, field)| {
-                let field = if at == 0 { field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field) } else { field };
+                let field = if at == 0 {
+                    field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field)
+                } else {
+                    field
+                };
                 contract.encoding.decode_without_bom_handling(field).0.trim().to_owned()
             })
             .collect::<Vec<_>>();
         let width = names.len();
-        Ok((Source::Csv { reader: Box::new(reader), record, width, encoding: contract.encoding }, names))
+        Ok((
+            Source::Csv {
+                reader: Box::new(reader),
+                record,
+                width,
+                encoding: contract.encoding,
+            },
+            names,
+        ))
     }
 
     /// Moves to the next record.
     pub(super) fn advance(&mut self, path: &Path, limit: usize) -> Result<Next> {
         let failed = |cause: std::io::Error| io_error(path, &cause);
         match self {
-            Source::Csv { reader, record, width, .. } => {
+            Source::Csv {
+                reader, record, width, ..
+            } => {
                 if !reader.read_byte_record(record).map_err(|cause| failed(cause.into()))? {
                     return Ok(Next::End);
                 }
                 let line = record.position().map_or(0, csv::Position::line);
                 if record.as_slice().len() > limit {
-                    return Ok(Next::Bad(line, Reason::TooLarge, format!("{} bytes", record.as_slice().len())));
+                    return Ok(Next::Bad(
+                        line,
+                        Reason::TooLarge,
+                        format!("{} bytes", record.as_slice().len()),
+                    ));
                 }
                 if record.len() != *width {
-                    return Ok(Next::Bad(line, Reason::Ragged, format!("{} fields, expected {width}", record.len())));
+                    return Ok(Next::Bad(
+                        line,
+                        Reason::Ragged,
+                        format!("{} fields, expected {width}", record.len()),
+                    ));
                 }
                 Ok(Next::Record(line))
             }
-            Source::Ndjson { reader, line, text, object } => loop {
+            Source::Ndjson {
+                reader,
+                line,
+                text,
+                object,
+            } => loop {
                 text.clear();
                 if reader.read_until(b'\n', text).map_err(failed)? == 0 {
                     return Ok(Next::End);
@@ -155,9 +208,13 @@ impl Source {
             Source::Csv { record, encoding, .. } => {
                 let bytes = record.get(at).unwrap_or_default();
                 if *encoding == encoding_rs::UTF_8 {
-                    return std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Reason::Undecodable);
+                    return std::str::from_utf8(bytes)
+                        .map(Cow::Borrowed)
+                        .map_err(|_| Reason::Undecodable);
                 }
-                encoding.decode_without_bom_handling_and_without_replacement(bytes).ok_or(Reason::Undecodable)
+                encoding
+                    .decode_without_bom_handling_and_without_replacement(bytes)
+                    .ok_or(Reason::Undecodable)
             }
             Source::Ndjson { object, .. } => Ok(match object.get(name) {
                 None | Some(serde_json::Value::Null) => Cow::Borrowed(""),

@@ -17,17 +17,36 @@ pub fn instant() -> DataType {
 }
 
 fn schema(fields: Vec<(&str, DataType)>) -> Arc<Schema> {
-    Arc::new(Schema::new(fields.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        fields
+            .into_iter()
+            .map(|(name, kind)| Field::new(name, kind, true))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 /// `ops.ingest`: one row a batch.
 pub fn ingest_schema() -> Arc<Schema> {
     use DataType::{Date32, Int64, Utf8};
     schema(vec![
-        ("batch", Utf8), ("batch_id", Utf8), ("contract", Utf8), ("table_name", Utf8), ("file", Utf8), ("bytes", Int64),
-        ("read", Int64), ("accepted", Int64), ("duplicate", Int64), ("rejected", Int64), ("reasons", Utf8),
-        ("blanked", Int64), ("unknown_columns", Utf8), ("first_day", Date32), ("last_day", Date32), ("run_id", Utf8),
-        ("fence", Int64), ("ingested_at", instant()),
+        ("batch", Utf8),
+        ("batch_id", Utf8),
+        ("contract", Utf8),
+        ("table_name", Utf8),
+        ("file", Utf8),
+        ("bytes", Int64),
+        ("read", Int64),
+        ("accepted", Int64),
+        ("duplicate", Int64),
+        ("rejected", Int64),
+        ("reasons", Utf8),
+        ("blanked", Int64),
+        ("unknown_columns", Utf8),
+        ("first_day", Date32),
+        ("last_day", Date32),
+        ("run_id", Utf8),
+        ("fence", Int64),
+        ("ingested_at", instant()),
     ])
 }
 
@@ -35,8 +54,15 @@ pub fn ingest_schema() -> Arc<Schema> {
 pub fn reject_schema() -> Arc<Schema> {
     use DataType::{Int64, Utf8};
     schema(vec![
-        ("batch", Utf8), ("contract", Utf8), ("file", Utf8), ("line", Int64), ("column_name", Utf8), ("reason", Utf8),
-        ("value_masked", Utf8), ("run_id", Utf8), ("ingested_at", instant()),
+        ("batch", Utf8),
+        ("contract", Utf8),
+        ("file", Utf8),
+        ("line", Int64),
+        ("column_name", Utf8),
+        ("reason", Utf8),
+        ("value_masked", Utf8),
+        ("run_id", Utf8),
+        ("ingested_at", instant()),
     ])
 }
 
@@ -70,8 +96,18 @@ pub fn source_schema(contract: &Contract) -> (Arc<Schema>, Vec<&'static str>) {
             fields.extend([("biz_date", Date32), ("hour_local", Int64), ("biz_month", Utf8)]);
         }
     }
-    fields.extend([("known_at", instant()), ("ingested_at", instant()), ("source_batch", Utf8), ("source_line", Int64), ("row_key", Int64)]);
-    let partitions = if contract.event_time.is_some() && contract.land != Land::Counts { vec!["biz_month"] } else { Vec::new() };
+    fields.extend([
+        ("known_at", instant()),
+        ("ingested_at", instant()),
+        ("source_batch", Utf8),
+        ("source_line", Int64),
+        ("row_key", Int64),
+    ]);
+    let partitions = if contract.event_time.is_some() && contract.land != Land::Counts {
+        vec!["biz_month"]
+    } else {
+        Vec::new()
+    };
     (schema(fields), partitions)
 }
 

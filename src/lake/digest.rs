@@ -28,11 +28,20 @@ impl RowDigest {
     /// # Errors
     /// `Bug` where a column's type has no canonical encoding.
     pub fn new(schema: &Schema) -> Result<RowDigest> {
-        let columns: Vec<usize> =
-            (0..schema.fields().len()).filter(|at| !LEFT_OUT.contains(&schema.field(*at).name().as_str())).collect();
-        let fields = columns.iter().map(|at| SortField::new(schema.field(*at).data_type().clone())).collect();
-        let converter = RowConverter::new(fields).map_err(|cause| fail(Kind::Bug, "digest_type", &[]).because(cause))?;
-        Ok(RowDigest { converter, columns, hashes: Vec::new() })
+        let columns: Vec<usize> = (0..schema.fields().len())
+            .filter(|at| !LEFT_OUT.contains(&schema.field(*at).name().as_str()))
+            .collect();
+        let fields = columns
+            .iter()
+            .map(|at| SortField::new(schema.field(*at).data_type().clone()))
+            .collect();
+        let converter =
+            RowConverter::new(fields).map_err(|cause| fail(Kind::Bug, "digest_type", &[]).because(cause))?;
+        Ok(RowDigest {
+            converter,
+            columns,
+            hashes: Vec::new(),
+        })
     }
 
     /// Adds rows.
@@ -41,7 +50,10 @@ impl RowDigest {
     /// `Bug` where the batch is of another schema.
     pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
         let columns: Vec<_> = self.columns.iter().map(|at| batch.column(*at).clone()).collect();
-        let rows = self.converter.convert_columns(&columns).map_err(|cause| fail(Kind::Bug, "digest_type", &[]).because(cause))?;
+        let rows = self
+            .converter
+            .convert_columns(&columns)
+            .map_err(|cause| fail(Kind::Bug, "digest_type", &[]).because(cause))?;
         self.hashes.extend(rows.iter().map(|row| {
             let mut short = [0u8; 16];
             short.copy_from_slice(&Sha256::digest(row.as_ref())[..16]);
@@ -81,9 +93,18 @@ mod tests {
 
     fn digest(rows: &[(i64, &str, i64)], batches: usize) -> String {
         let batch = RecordBatch::try_from_iter([
-            ("n", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))) as ArrayRef),
-            ("text", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.1)))),
-            ("ingested_at", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.2)))),
+            (
+                "n",
+                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))) as ArrayRef,
+            ),
+            (
+                "text",
+                Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.1))),
+            ),
+            (
+                "ingested_at",
+                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.2))),
+            ),
         ])
         .expect("a batch");
         let mut digest = RowDigest::new(&batch.schema()).expect("known types");

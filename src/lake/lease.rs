@@ -36,7 +36,13 @@ impl Lake {
         let path = folder.join(format!("{name}.lock"));
         let failed = |cause: std::io::Error| io_error(&path, &cause);
         std::fs::create_dir_all(&folder).map_err(failed)?;
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
         let mut waited = Duration::ZERO;
         loop {
             match file.try_lock() {
@@ -52,8 +58,12 @@ impl Lake {
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed)?;
         let fence = text.trim().parse::<u64>().unwrap_or(0) + 1;
-        file.seek(SeekFrom::Start(0)).and_then(|_| file.set_len(0)).map_err(failed)?;
-        file.write_all(fence.to_string().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.set_len(0))
+            .map_err(failed)?;
+        file.write_all(fence.to_string().as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
         Ok(Lease { _file: file, fence })
     }
 }

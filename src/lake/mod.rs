@@ -44,7 +44,10 @@ impl Lake {
         let failed = |cause: std::io::Error| crate::error::io_error(&path, &cause);
         std::fs::create_dir_all(&path).map_err(failed)?;
         let root = path.canonicalize().map_err(failed)?;
-        Ok(Lake { root, store: Arc::new(store::DurableStore::new()) })
+        Ok(Lake {
+            root,
+            store: Arc::new(store::DurableStore::new()),
+        })
     }
 
     /// The folder of the lake.

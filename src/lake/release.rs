@@ -82,8 +82,12 @@ impl Lake {
     /// `Unavailable` where the lake cannot be listed.
     pub async fn releases(&self) -> Result<Vec<u64>> {
         let prefix = self.object("releases")?;
-        let objects: Vec<_> =
-            self.store.list(Some(&prefix)).try_collect().await.map_err(|cause| store_error("releases", cause))?;
+        let objects: Vec<_> = self
+            .store
+            .list(Some(&prefix))
+            .try_collect()
+            .await
+            .map_err(|cause| store_error("releases", cause))?;
         let mut numbers: Vec<u64> = objects
             .iter()
             .filter_map(|object| object.location.filename()?.strip_suffix(".json")?.parse().ok())
@@ -126,7 +130,10 @@ impl Lake {
         let path = self.object(&format!("releases/{}.json", release.release))?;
         let text = serde_json::to_vec_pretty(release)
             .map_err(|cause| fail(Kind::Bug, "release_broken", &[&release.release]).because(cause))?;
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
         match self.store.put_opts(&path, PutPayload::from(text), options).await {
             Ok(_) => {
                 crash::point("after_release");

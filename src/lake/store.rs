@@ -26,7 +26,9 @@ pub(super) struct DurableStore {
 
 impl DurableStore {
     pub(super) fn new() -> DurableStore {
-        DurableStore { inner: LocalFileSystem::new() }
+        DurableStore {
+            inner: LocalFileSystem::new(),
+        }
     }
 }
 
@@ -37,17 +39,27 @@ impl std::fmt::Display for DurableStore {
 }
 
 fn failed(cause: std::io::Error) -> Error {
-    Error::Generic { store: "DurableStore", source: Box::new(cause) }
+    Error::Generic {
+        store: "DurableStore",
+        source: Box::new(cause),
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|cause| Error::Generic { store: "DurableStore", source: Box::new(cause) })?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| Error::Generic {
+            store: "DurableStore",
+            source: Box::new(cause),
+        })?
 }
 
 /// Writes beside the target, makes it durable, then gives it its name in one step.
 fn put(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let folder = path.parent().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
+    let folder = path
+        .parent()
+        .ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
     std::fs::create_dir_all(folder).map_err(failed)?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     // the `#` keeps staged files out of listings, as the inner store does
@@ -67,7 +79,10 @@ fn put(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
         let _ = std::fs::remove_file(&staged);
     }
     written.map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::AlreadyExists { path: path.display().to_string(), source: Box::new(cause) },
+        std::io::ErrorKind::AlreadyExists => Error::AlreadyExists {
+            path: path.display().to_string(),
+            source: Box::new(cause),
+        },
         _ => failed(cause),
     })?;
     sync_folders(folder)
@@ -75,8 +90,14 @@ fn put(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
 
 /// Makes the names on the way to a file durable: its folder, and the folders that may be new.
 fn sync_folders(folder: &FilePath) -> Result<()> {
-    for folder in folder.ancestors().take(4).filter(|folder| !folder.as_os_str().is_empty()) {
-        File::open(folder).and_then(|handle| handle.sync_all()).map_err(failed)?;
+    for folder in folder
+        .ancestors()
+        .take(4)
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        File::open(folder)
+            .and_then(|handle| handle.sync_all())
+            .map_err(failed)?;
     }
     Ok(())
 }
@@ -117,7 +138,10 @@ impl ObjectStore for DurableStore {
         }
         let path = self.inner.path_to_filesystem(location)?;
         blocking(move || put(&path, &payload, &opts.mode)).await?;
-        Ok(PutResult { e_tag: None, version: None })
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+        })
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {

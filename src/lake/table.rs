@@ -123,9 +123,9 @@ impl Lake {
 
     async fn create(&self, name: &str, location: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
         let failed = |cause| table_error(name, cause);
-        let columns: StructType = schema.try_into_kernel().map_err(|cause: arrow::error::ArrowError| {
-            fail(Kind::Bug, "table_type", &[&name]).because(cause)
-        })?;
+        let columns: StructType = schema
+            .try_into_kernel()
+            .map_err(|cause: arrow::error::ArrowError| fail(Kind::Bug, "table_type", &[&name]).because(cause))?;
         let log_store = self.builder(name, location)?.build_storage().map_err(failed)?;
         CreateBuilder::new()
             .with_log_store(log_store)
@@ -141,10 +141,16 @@ impl Lake {
 
     async fn locations(&self, name: &str) -> Result<Vec<String>> {
         let folder = self.object(&format!("tables/{}", name.replace('.', "/")))?;
-        let listed =
-            self.store.list_with_delimiter(Some(&folder)).await.map_err(|cause| store_error("tables", cause))?;
-        let mut numbers: Vec<u64> =
-            listed.common_prefixes.iter().filter_map(|path| path.filename()?.parse().ok()).collect();
+        let listed = self
+            .store
+            .list_with_delimiter(Some(&folder))
+            .await
+            .map_err(|cause| store_error("tables", cause))?;
+        let mut numbers: Vec<u64> = listed
+            .common_prefixes
+            .iter()
+            .filter_map(|path| path.filename()?.parse().ok())
+            .collect();
         numbers.sort_unstable();
         Ok(numbers.into_iter().map(|number| number.to_string()).collect())
     }
@@ -155,13 +161,20 @@ impl Lake {
     /// `Unavailable` where the lake cannot be listed.
     pub async fn table_names(&self) -> Result<Vec<String>> {
         let failed = |cause| store_error("tables", cause);
-        let schemas = self.store.list_with_delimiter(Some(&self.object("tables")?)).await.map_err(failed)?;
+        let schemas = self
+            .store
+            .list_with_delimiter(Some(&self.object("tables")?))
+            .await
+            .map_err(failed)?;
         let mut names = Vec::new();
         for schema in schemas.common_prefixes {
             let tables = self.store.list_with_delimiter(Some(&schema)).await.map_err(failed)?;
-            names.extend(tables.common_prefixes.iter().filter_map(|table| {
-                Some(format!("{}.{}", schema.filename()?, table.filename()?))
-            }));
+            names.extend(
+                tables
+                    .common_prefixes
+                    .iter()
+                    .filter_map(|table| Some(format!("{}.{}", schema.filename()?, table.filename()?))),
+            );
         }
         names.sort();
         Ok(names)
@@ -181,7 +194,11 @@ impl Lake {
             None => builder,
         };
         let inner = builder.load().await.map_err(|cause| table_error(name, cause))?;
-        Ok(Table { name: name.to_owned(), location: location.to_owned(), inner })
+        Ok(Table {
+            name: name.to_owned(),
+            location: location.to_owned(),
+            inner,
+        })
     }
 }
 
@@ -221,7 +238,11 @@ impl Table {
     /// `Unavailable` where the table's state cannot be read.
     pub fn rows(&self) -> Result<u64> {
         let state = self.inner.snapshot().map_err(|cause| table_error(&self.name, cause))?;
-        Ok(state.log_data().iter().map(|file| file.num_records().unwrap_or(0) as u64).sum())
+        Ok(state
+            .log_data()
+            .iter()
+            .map(|file| file.num_records().unwrap_or(0) as u64)
+            .sum())
     }
 
     /// The table as a source of queries in `session`.
@@ -229,9 +250,13 @@ impl Table {
     /// # Errors
     /// `Unavailable` where the table's state cannot be read.
     pub async fn provider<S: Session + 'static>(&self, session: Arc<S>) -> Result<Arc<dyn TableProvider>> {
-        self.inner.update_datafusion_session(session.as_ref()).map_err(|cause| table_error(&self.name, cause))?;
+        self.inner
+            .update_datafusion_session(session.as_ref())
+            .map_err(|cause| table_error(&self.name, cause))?;
         let builder = self.inner.table_provider().with_session(session);
-        Ok(builder.await.map_err(|cause| fail(Kind::Unavailable, "table_failed", &[&self.name]).because(cause))?)
+        Ok(builder
+            .await
+            .map_err(|cause| fail(Kind::Unavailable, "table_failed", &[&self.name]).because(cause))?)
     }
 
     /// Whether the batch is stored in this version.
@@ -242,7 +267,10 @@ impl Table {
         let failed = |cause| table_error(&self.name, cause);
         let state = self.inner.snapshot().map_err(failed)?;
         let log = self.inner.log_store();
-        let version = state.transaction_version(log.as_ref(), self.transaction(batch_id)).await.map_err(failed)?;
+        let version = state
+            .transaction_version(log.as_ref(), self.transaction(batch_id))
+            .await
+            .map_err(failed)?;
         Ok(version.is_some())
     }
 
@@ -256,7 +284,8 @@ impl Table {
     /// `Unavailable` where the table's state cannot be read.
     pub fn stage(&self) -> Result<Stage> {
         let failed = |cause| table_error(&self.name, cause);
-        let level = ZstdLevel::try_new(1).map_err(|cause| fail(Kind::Bug, "table_failed", &[&self.name]).because(cause))?;
+        let level =
+            ZstdLevel::try_new(1).map_err(|cause| fail(Kind::Bug, "table_failed", &[&self.name]).because(cause))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -265,7 +294,12 @@ impl Table {
             .map_err(failed)?
             .with_writer_properties(properties)
             .with_target_file_size(FILE_BYTES);
-        Ok(Stage { table: self.name.clone(), schema: writer.arrow_schema(), writer, rows: 0 })
+        Ok(Stage {
+            table: self.name.clone(),
+            schema: writer.arrow_schema(),
+            writer,
+            rows: 0,
+        })
     }
 
     /// Appends staged rows, once for a batch.
@@ -273,7 +307,10 @@ impl Table {
     /// # Errors
     /// `Conflict` where another writer was first with something else; `Unavailable` otherwise.
     pub async fn append(&mut self, staged: Staged, commit: &Commit) -> Result<Appended> {
-        self.inner.update_state().await.map_err(|cause| table_error(&self.name, cause))?;
+        self.inner
+            .update_state()
+            .await
+            .map_err(|cause| table_error(&self.name, cause))?;
         if let Some(batch) = &commit.batch_id
             && self.holds(batch).await?
         {
@@ -284,7 +321,10 @@ impl Table {
             Ok(version) => Ok(Appended::Stored(version)),
             // the answer may have been lost, or another process stored the same batch: the log decides
             Err(error) => {
-                self.inner.update_state().await.map_err(|cause| table_error(&self.name, cause))?;
+                self.inner
+                    .update_state()
+                    .await
+                    .map_err(|cause| table_error(&self.name, cause))?;
                 match &commit.batch_id {
                     Some(batch) if self.holds(batch).await? => Ok(Appended::AlreadyThere),
                     _ => Err(error),
@@ -301,9 +341,15 @@ impl Table {
         let failed = |cause| table_error(&self.name, cause);
         self.inner.update_state().await.map_err(failed)?;
         let state = self.inner.snapshot().map_err(failed)?;
-        let removes: Vec<Action> =
-            state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect();
-        let actions = removes.into_iter().chain(staged.adds.into_iter().map(Action::Add)).collect();
+        let removes: Vec<Action> = state
+            .log_data()
+            .iter()
+            .map(|file| Action::Remove(file.remove_action(true)))
+            .collect();
+        let actions = removes
+            .into_iter()
+            .chain(staged.adds.into_iter().map(Action::Add))
+            .collect();
         self.commit(actions, SaveMode::Overwrite, staged.rows, commit).await
     }
 
@@ -311,16 +357,26 @@ impl Table {
         let failed = |cause| table_error(&self.name, cause);
         let metadata = [
             ("fenghuoRun".to_owned(), Value::from(commit.run_id.clone())),
-            ("fenghuoBatch".to_owned(), Value::from(commit.batch_id.clone().unwrap_or_default())),
+            (
+                "fenghuoBatch".to_owned(),
+                Value::from(commit.batch_id.clone().unwrap_or_default()),
+            ),
             ("fenghuoFence".to_owned(), Value::from(commit.fence)),
             ("fenghuoRows".to_owned(), Value::from(rows)),
         ];
-        let mut properties =
-            CommitProperties::default().with_metadata(metadata).with_cleanup_expired_logs(Some(false));
+        let mut properties = CommitProperties::default()
+            .with_metadata(metadata)
+            .with_cleanup_expired_logs(Some(false));
         if let Some(batch) = &commit.batch_id {
             properties = properties.with_application_transaction(Transaction::new(self.transaction(batch), 1));
         }
-        let partition_by = self.inner.snapshot().map_err(failed)?.metadata().partition_columns().to_vec();
+        let partition_by = self
+            .inner
+            .snapshot()
+            .map_err(failed)?
+            .metadata()
+            .partition_columns()
+            .to_vec();
         let operation = DeltaOperation::Write {
             mode,
             partition_by: (!partition_by.is_empty()).then_some(partition_by),
@@ -341,10 +397,18 @@ impl Table {
     /// # Errors
     /// `Unavailable` where the log cannot be read.
     pub async fn history(&self, limit: Option<usize>) -> Result<Vec<Version>> {
-        let infos: Vec<CommitInfo> =
-            self.inner.history(limit).try_collect().await.map_err(|cause| table_error(&self.name, cause))?;
+        let infos: Vec<CommitInfo> = self
+            .inner
+            .history(limit)
+            .try_collect()
+            .await
+            .map_err(|cause| table_error(&self.name, cause))?;
         let text = |info: &CommitInfo, key: &str| {
-            info.info.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+            info.info
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
         };
         let newest = self.version();
         Ok(infos
@@ -395,7 +459,10 @@ impl Stage {
         }
         let batch = conform(batch, &self.schema)?;
         self.rows += batch.num_rows() as u64;
-        self.writer.write(batch).await.map_err(|cause| table_error(&self.table, cause))
+        self.writer
+            .write(batch)
+            .await
+            .map_err(|cause| table_error(&self.table, cause))
     }
 
     /// Closes the data files.
@@ -403,7 +470,11 @@ impl Stage {
     /// # Errors
     /// `Unavailable` where they cannot be written.
     pub async fn finish(mut self) -> Result<Staged> {
-        let adds = self.writer.flush().await.map_err(|cause| table_error(&self.table, cause))?;
+        let adds = self
+            .writer
+            .flush()
+            .await
+            .map_err(|cause| table_error(&self.table, cause))?;
         Ok(Staged { adds, rows: self.rows })
     }
 }
@@ -411,7 +482,11 @@ impl Stage {
 /// The schema as tables store it: no views, no dictionaries, instants in UTC microseconds.
 pub fn storable(schema: &Schema) -> Schema {
     Schema::new(
-        schema.fields().iter().map(|field| Field::new(field.name(), storable_type(field.data_type()), true)).collect::<Vec<_>>(),
+        schema
+            .fields()
+            .iter()
+            .map(|field| Field::new(field.name(), storable_type(field.data_type()), true))
+            .collect::<Vec<_>>(),
     )
 }
 
@@ -443,5 +518,9 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 
 fn same_columns(left: &Schema, right: &Schema) -> bool {
     left.fields().len() == right.fields().len()
-        && left.fields().iter().zip(right.fields()).all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type())
+        && left
+            .fields()
+            .iter()
+            .zip(right.fields())
+            .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type())
 }

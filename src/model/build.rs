@@ -34,9 +34,19 @@ pub struct Built {
 impl<'a> Builder<'a> {
     /// A builder; `classes` are the protected columns of the source tables.
     pub fn new(
-        lake: &'a Lake, session: &'a Session, commit: Commit, parameters: BTreeMap<String, String>, classes: Classes,
+        lake: &'a Lake,
+        session: &'a Session,
+        commit: Commit,
+        parameters: BTreeMap<String, String>,
+        classes: Classes,
     ) -> Builder<'a> {
-        Builder { lake, session, commit, parameters, classes }
+        Builder {
+            lake,
+            session,
+            commit,
+            parameters,
+            classes,
+        }
     }
 
     /// Plans a model on the tables of the session and walks its protected columns.
@@ -58,24 +68,41 @@ impl<'a> Builder<'a> {
     fn labels(&self, model: &Model, plan: &datafusion::logical_expr::LogicalPlan) -> Result<()> {
         use crate::config::text;
         let known: Vec<&String> = plan.schema().fields().iter().map(|field| field.name()).collect();
-        let named = model.header.labels.iter().map(|label| &label.column).chain(&model.header.grain);
+        let named = model
+            .header
+            .labels
+            .iter()
+            .map(|label| &label.column)
+            .chain(&model.header.grain);
         let file = &model.file;
         let problems: Vec<_> = named
             .filter(|name| !known.contains(name))
             .map(|name| text::unknown_key(&file.path, &file.text, name, known.iter()))
             .collect();
-        if problems.is_empty() { Ok(()) } else { Err(fail(Kind::Input, "models_invalid", &[]).with_problems(problems)) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(fail(Kind::Input, "models_invalid", &[]).with_problems(problems))
+        }
     }
 
     /// Builds a model into its table.
     ///
     /// # Errors
     /// As [`Builder::plan`], as the query fails, or as the store fails.
-    pub async fn build(&mut self, model: &Model, fingerprint: String, inputs: BTreeMap<String, String>) -> Result<Built> {
+    pub async fn build(
+        &mut self,
+        model: &Model,
+        fingerprint: String,
+        inputs: BTreeMap<String, String>,
+    ) -> Result<Built> {
         let (path, sql) = (&model.file.path, &model.file.text);
         let plan = self.plan(model).await?;
-        let values: Vec<(&str, ScalarValue)> =
-            self.parameters.iter().map(|(name, value)| (name.as_str(), ScalarValue::from(value.as_str()))).collect();
+        let values: Vec<(&str, ScalarValue)> = self
+            .parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), ScalarValue::from(value.as_str())))
+            .collect();
         let plan = self.session.bind(path, sql, plan, ParamValues::from(values))?;
         let mut rows = self.session.stream(path, sql, plan).await?;
         let mut table = self.lake.table_of(&model.name, &storable(&rows.schema()), &[]).await?;

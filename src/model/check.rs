@@ -30,7 +30,12 @@ pub async fn header(session: &Session, model: &Model) -> Result<Vec<Failure>> {
         let (sql, name) = check.sql(&model.name);
         let rows = count(session, &model.file.path, &sql).await?;
         if rows > 0 {
-            failures.push(Failure { path: model.file.path.clone(), line: *line, check: name, rows });
+            failures.push(Failure {
+                path: model.file.path.clone(),
+                line: *line,
+                check: name,
+                rows,
+            });
         }
     }
     Ok(failures)
@@ -43,7 +48,12 @@ pub async fn header(session: &Session, model: &Model) -> Result<Vec<Failure>> {
 pub async fn file(session: &Session, path: &str, sql: &str) -> Result<Option<Failure>> {
     let rows = count(session, path, sql).await?;
     let check = path.rsplit('/').next().unwrap_or(path).to_owned();
-    Ok((rows > 0).then(|| Failure { path: path.to_owned(), line: 0, check, rows }))
+    Ok((rows > 0).then(|| Failure {
+        path: path.to_owned(),
+        line: 0,
+        check,
+        rows,
+    }))
 }
 
 async fn count(session: &Session, path: &str, sql: &str) -> Result<usize> {

@@ -89,10 +89,20 @@ pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
         }
     }
     if header.title.is_empty() {
-        problems.push(text::problem_at(&file.path, &file.text, 0, Message::new("header_title_missing", &[])));
+        problems.push(text::problem_at(
+            &file.path,
+            &file.text,
+            0,
+            Message::new("header_title_missing", &[]),
+        ));
     }
     if header.grain.is_empty() {
-        problems.push(text::problem_at(&file.path, &file.text, 0, Message::new("header_grain_missing", &[])));
+        problems.push(text::problem_at(
+            &file.path,
+            &file.text,
+            0,
+            Message::new("header_grain_missing", &[]),
+        ));
     }
     header
 }
@@ -105,7 +115,12 @@ fn unknown_word(word: &str, known: &[&str]) -> Message {
 }
 
 fn names(value: &str) -> Vec<String> {
-    value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `name zh "…" English words`
@@ -113,22 +128,37 @@ fn label(value: &str) -> Option<Label> {
     let (column, rest) = value.trim().split_once(char::is_whitespace)?;
     let rest = rest.trim().strip_prefix("zh")?.trim().strip_prefix('"')?;
     let (zh, en) = rest.split_once('"')?;
-    Some(Label { column: column.to_owned(), zh: zh.to_owned(), en: en.trim().to_owned() })
+    Some(Label {
+        column: column.to_owned(),
+        zh: zh.to_owned(),
+        en: en.trim().to_owned(),
+    })
 }
 
 /// `word(argument, …)`
 fn check(value: &str) -> Result<Check, Message> {
     let malformed = || Message::new("header_check", &[&value]);
-    let (word, arguments) = value.strip_suffix(')').and_then(|inner| inner.split_once('(')).ok_or_else(malformed)?;
+    let (word, arguments) = value
+        .strip_suffix(')')
+        .and_then(|inner| inner.split_once('('))
+        .ok_or_else(malformed)?;
     let arguments: Vec<&str> = arguments.split(',').map(str::trim).collect();
     let owned = || arguments.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<f64>().ok()).ok_or_else(malformed);
+    let number = |at: usize| {
+        arguments
+            .get(at)
+            .and_then(|text| text.parse::<f64>().ok())
+            .ok_or_else(malformed)
+    };
     let count = |at: usize| arguments.get(at).and_then(|text| text.parse::<u64>().ok());
     match word.trim() {
         "not_null" => Ok(Check::NotNull(owned())),
         "unique" => Ok(Check::Unique(owned())),
         "accepted" if arguments.len() > 1 => {
-            let values = arguments[1..].iter().map(|value| value.trim_matches('\'').to_owned()).collect();
+            let values = arguments[1..]
+                .iter()
+                .map(|value| value.trim_matches('\'').to_owned())
+                .collect();
             Ok(Check::Accepted(arguments[0].to_owned(), values))
         }
         "in_range" if arguments.len() == 3 => Ok(Check::InRange(arguments[0].to_owned(), number(1)?, number(2)?)),
@@ -145,7 +175,10 @@ impl Check {
         match self {
             Check::NotNull(columns) => {
                 let nulls: Vec<String> = columns.iter().map(|column| format!("{column} IS NULL")).collect();
-                (format!("SELECT * FROM {table} WHERE {}", nulls.join(" OR ")), format!("not_null({})", columns.join(", ")))
+                (
+                    format!("SELECT * FROM {table} WHERE {}", nulls.join(" OR ")),
+                    format!("not_null({})", columns.join(", ")),
+                )
             }
             Check::Unique(columns) => {
                 let list = columns.join(", ");
@@ -168,7 +201,10 @@ impl Check {
             Check::Rows(low, high) => {
                 let above = high.map(|high| format!(" OR count(*) > {high}")).unwrap_or_default();
                 let shown = high.map_or(format!("rows({low})"), |high| format!("rows({low}, {high})"));
-                (format!("SELECT count(*) AS n FROM {table} HAVING count(*) < {low}{above}"), shown)
+                (
+                    format!("SELECT count(*) AS n FROM {table} HAVING count(*) < {low}{above}"),
+                    shown,
+                )
             }
         }
     }
@@ -180,7 +216,10 @@ mod tests {
 
     fn parsed(text: &str) -> (Header, Vec<Problem>) {
         let mut problems = Vec::new();
-        let file = SiteFile { path: "sql/core/x.sql".into(), text: text.into() };
+        let file = SiteFile {
+            path: "sql/core/x.sql".into(),
+            text: text.into(),
+        };
         (parse(&file, &mut problems), problems)
     }
 

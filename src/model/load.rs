@@ -45,14 +45,22 @@ impl Model {
     /// and the versions of the SQL functions.
     pub fn fingerprint(&self, parameters: &BTreeMap<String, String>) -> String {
         let mut hash = Sha256::new();
-        for line in self.file.text.lines().filter(|line| !line.trim_start().starts_with("--")) {
+        for line in self
+            .file
+            .text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"))
+        {
             for word in line.split_whitespace() {
                 hash.update(word);
                 hash.update(" ");
             }
         }
         hash.update(register::VERSION);
-        for (name, value) in parameters.iter().filter(|(name, _)| self.file.text.contains(&format!("${name}"))) {
+        for (name, value) in parameters
+            .iter()
+            .filter(|(name, _)| self.file.text.contains(&format!("${name}")))
+        {
             hash.update(format!("{name}={value};"));
         }
         hex(&hash.finalize())[..32].to_owned()
@@ -73,7 +81,15 @@ impl Models {
                 let header = header::parse(&file, &mut problems);
                 match references(&file.path, &file.text) {
                     Ok(inputs) => {
-                        models.insert(name.clone(), Model { name, file, header, inputs });
+                        models.insert(
+                            name.clone(),
+                            Model {
+                                name,
+                                file,
+                                header,
+                                inputs,
+                            },
+                        );
                     }
                     Err(error) if error.problems().is_empty() => return Err(error),
                     Err(error) => problems.extend(error.problems().iter().cloned()),
@@ -132,7 +148,10 @@ fn order(models: &BTreeMap<String, Model>, problems: &mut Vec<Problem>) -> Vec<M
             .iter()
             .copied()
             .filter(|name| {
-                models[*name].inputs.iter().all(|input| *input == **name || done.contains(input) || !models.contains_key(input))
+                models[*name]
+                    .inputs
+                    .iter()
+                    .all(|input| *input == **name || done.contains(input) || !models.contains_key(input))
             })
             .collect();
         if ready.is_empty() {
@@ -156,11 +175,15 @@ fn order(models: &BTreeMap<String, Model>, problems: &mut Vec<Problem>) -> Vec<M
 
 /// One cycle among models that wait for each other, ending where it began.
 fn cycle<'m>(models: &'m BTreeMap<String, Model>, pending: &BTreeSet<&'m String>) -> Vec<&'m String> {
-    let Some(start) = pending.iter().next().copied() else { return Vec::new() };
+    let Some(start) = pending.iter().next().copied() else {
+        return Vec::new();
+    };
     let mut path = vec![start];
     loop {
         let last = path[path.len() - 1];
-        let Some(next) = models[last].inputs.iter().find_map(|input| pending.get(input).copied()) else { return path };
+        let Some(next) = models[last].inputs.iter().find_map(|input| pending.get(input).copied()) else {
+            return path;
+        };
         if let Some(at) = path.iter().position(|name| *name == next) {
             let mut cycle = path.split_off(at);
             cycle.push(next);

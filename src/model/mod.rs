@@ -11,7 +11,7 @@ pub mod load;
 pub mod pinned;
 pub mod rules;
 
-pub use build::{Built, Builder};
+pub use build::{Builder, Built};
 pub use check::Failure;
 pub use header::{Check, Header};
 pub use load::{Model, Models};

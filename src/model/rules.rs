@@ -12,8 +12,14 @@ use crate::model::load::Model;
 /// The one model that holds the filter of spatial products.
 pub const CITIZEN_ALARM: &str = "mart.citizen_alarm";
 /// Documents of calls before that filter.
-const ALARM_TABLES: [&str; 6] =
-    ["source.alarm", "source.dispatch", "source.feedback", "core.alarm", "core.dispatch", "core.feedback"];
+const ALARM_TABLES: [&str; 6] = [
+    "source.alarm",
+    "source.dispatch",
+    "source.feedback",
+    "core.alarm",
+    "core.dispatch",
+    "core.feedback",
+];
 /// Columns that place a warning on a map.
 const SPATIAL_COLUMNS: [&str; 5] = ["cell", "area", "lon", "lat", "place"];
 
@@ -25,18 +31,31 @@ pub fn spatial(models: &BTreeMap<String, Model>, problems: &mut Vec<Problem>) {
             let shown = path.join(" → ");
             let word = path.get(1).cloned().unwrap_or_default();
             let message = Message::new("model_spatial_input", &[&model.name, &table, &CITIZEN_ALARM, &shown]);
-            problems.push(text::problem_at_word(&model.file.path, &model.file.text, &word, message));
+            problems.push(text::problem_at_word(
+                &model.file.path,
+                &model.file.text,
+                &word,
+                message,
+            ));
         }
     }
 }
 
 fn is_spatial(model: &Model) -> bool {
     model.name.starts_with("risk.")
-        || model.name.starts_with("warning.") && model.header.grain.iter().any(|column| SPATIAL_COLUMNS.contains(&column.as_str()))
+        || model.name.starts_with("warning.")
+            && model
+                .header
+                .grain
+                .iter()
+                .any(|column| SPATIAL_COLUMNS.contains(&column.as_str()))
 }
 
 fn reaches(
-    models: &BTreeMap<String, Model>, model: &Model, path: &mut Vec<String>, seen: &mut BTreeSet<String>,
+    models: &BTreeMap<String, Model>,
+    model: &Model,
+    path: &mut Vec<String>,
+    seen: &mut BTreeSet<String>,
 ) -> Option<String> {
     for input in &model.inputs {
         if input == CITIZEN_ALARM || !seen.insert(input.clone()) {
@@ -74,5 +93,7 @@ pub fn tokens(path: &str, sql: &str, findings: &Findings, place_token: bool) -> 
     if problems.is_empty() {
         return Ok(());
     }
-    Err(fail(Kind::Denied, "model_denied", &[&path]).with_problems(problems).hint("model_denied_hint", &[]))
+    Err(fail(Kind::Denied, "model_denied", &[&path])
+        .with_problems(problems)
+        .hint("model_denied_hint", &[]))
 }

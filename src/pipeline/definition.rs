@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::{Site, text};
+use crate::contract::Contract;
 use crate::error::Result;
 
 /// A pipeline as a person writes it.
@@ -38,11 +39,15 @@ impl Definition {
     /// Whether the pipeline builds a model.
     pub fn builds(&self, model: &str) -> bool {
         let schema = model.split('.').next().unwrap_or_default();
-        self.build.iter().any(|wanted| wanted == "*" || wanted == model || wanted == schema)
+        self.build
+            .iter()
+            .any(|wanted| wanted == "*" || wanted == model || wanted == schema)
     }
 
-    /// Whether the pipeline ingests a contract.
-    pub fn ingests(&self, contract: &str) -> bool {
-        self.ingest.iter().any(|wanted| wanted == "*" || wanted == contract)
+    /// Whether the pipeline ingests a contract; `*` leaves out those that must be named.
+    pub fn ingests(&self, contract: &Contract) -> bool {
+        self.ingest
+            .iter()
+            .any(|wanted| *wanted == contract.name || wanted == "*" && !contract.on_request)
     }
 }

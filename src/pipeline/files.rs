@@ -41,7 +41,11 @@ pub fn contracts(site: &Site) -> Result<Vec<Contract>> {
 pub fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>> {
     let mut claims: BTreeMap<PathBuf, (usize, &Contract)> = BTreeMap::new();
     for contract in contracts {
-        let exactness = if contract.from.contains('*') { contract.from.len() } else { usize::MAX };
+        let exactness = if contract.from.contains('*') {
+            contract.from.len()
+        } else {
+            usize::MAX
+        };
         for path in matching(site, &contract.from)? {
             let claim = claims.entry(path).or_insert((exactness, contract));
             if exactness > claim.0 {
@@ -82,9 +86,15 @@ fn matching(site: &Site, pattern: &str) -> Result<Vec<PathBuf>> {
 
 /// Whether a name fits a pattern with `*` for any characters.
 fn fits(pattern: &str, name: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(tail) = name.strip_prefix(first) else { return false };
-    (0..=tail.len()).filter(|at| tail.is_char_boundary(*at)).any(|at| fits(rest, &tail[at..]))
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(tail) = name.strip_prefix(first) else {
+        return false;
+    };
+    (0..=tail.len())
+        .filter(|at| tail.is_char_boundary(*at))
+        .any(|at| fits(rest, &tail[at..]))
 }
 
 #[cfg(test)]

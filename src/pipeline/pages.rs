@@ -39,7 +39,9 @@ pub async fn write(site: &Site, lake: &Lake, name: &str, release: &Release, cont
     let folder = &site.settings.lake.pages;
     let relative = format!("{folder}/{name}.html");
     let path = site.path(&relative);
-    std::fs::create_dir_all(site.path(folder)).and_then(|()| std::fs::write(&path, html)).map_err(|cause| io_error(&path, &cause))?;
+    std::fs::create_dir_all(site.path(folder))
+        .and_then(|()| std::fs::write(&path, html))
+        .map_err(|cause| io_error(&path, &cause))?;
     Ok(relative)
 }
 

@@ -62,7 +62,11 @@ pub async fn sources(lake: &Lake) -> Result<Sources> {
 impl Plan {
     /// Plans the models of `definition` on `sources`, against the last release.
     pub fn new(
-        definition: &Definition, models: &Models, sources: &Sources, unknown_origin: &BTreeSet<String>, last: Option<&Release>,
+        definition: &Definition,
+        models: &Models,
+        sources: &Sources,
+        unknown_origin: &BTreeSet<String>,
+        last: Option<&Release>,
         parameters: &BTreeMap<String, String>,
     ) -> Plan {
         let mut steps: Vec<(String, Step)> = Vec::new();
@@ -77,7 +81,11 @@ impl Plan {
 }
 
 fn step(
-    model: &Model, due: &BTreeMap<String, Step>, sources: &Sources, unknown_origin: &BTreeSet<String>, last: Option<&Release>,
+    model: &Model,
+    due: &BTreeMap<String, Step>,
+    sources: &Sources,
+    unknown_origin: &BTreeSet<String>,
+    last: Option<&Release>,
     parameters: &BTreeMap<String, String>,
 ) -> Step {
     if model.name == rules::CITIZEN_ALARM
@@ -94,13 +102,17 @@ fn step(
             return Step::Off(input.clone());
         }
     }
-    let Some(entry) = last.and_then(|last| last.tables.get(&model.name)) else { return Step::Build(Reason::Missing) };
+    let Some(entry) = last.and_then(|last| last.tables.get(&model.name)) else {
+        return Step::Build(Reason::Missing);
+    };
     if entry.fingerprint.as_deref() != Some(model.fingerprint(parameters).as_str()) {
         return Step::Build(Reason::Changed);
     }
     for input in &model.inputs {
         let rebuilt = matches!(due.get(input), Some(Step::Build(_)));
-        let moved = sources.get(input).is_some_and(|state| entry.inputs.get(input) != Some(state));
+        let moved = sources
+            .get(input)
+            .is_some_and(|state| entry.inputs.get(input) != Some(state));
         if rebuilt || moved || !entry.inputs.contains_key(input) {
             return Step::Build(Reason::Input(input.clone()));
         }

@@ -44,22 +44,39 @@ pub struct RunRecord {
 }
 
 fn schema(fields: &[(&str, DataType)]) -> Arc<Schema> {
-    Arc::new(Schema::new(fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        fields
+            .iter()
+            .map(|(name, kind)| Field::new(*name, kind.clone(), true))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 fn run_schema() -> Arc<Schema> {
     use DataType::{Int64, Utf8};
     schema(&[
-        ("run_id", Utf8), ("pipeline", Utf8), ("status", Utf8), ("release", Int64), ("fence", Int64), ("program", Utf8),
-        ("started_at", instant()), ("ended_at", instant()),
+        ("run_id", Utf8),
+        ("pipeline", Utf8),
+        ("status", Utf8),
+        ("release", Int64),
+        ("fence", Int64),
+        ("program", Utf8),
+        ("started_at", instant()),
+        ("ended_at", instant()),
     ])
 }
 
 fn step_schema() -> Arc<Schema> {
     use DataType::{Int64, Utf8};
     schema(&[
-        ("run_id", Utf8), ("kind", Utf8), ("name", Utf8), ("status", Utf8), ("rows", Int64), ("message", Utf8),
-        ("started_at", instant()), ("ended_at", instant()),
+        ("run_id", Utf8),
+        ("kind", Utf8),
+        ("name", Utf8),
+        ("status", Utf8),
+        ("rows", Int64),
+        ("message", Utf8),
+        ("started_at", instant()),
+        ("ended_at", instant()),
     ])
 }
 
@@ -69,9 +86,15 @@ impl RunRecord {
     /// # Errors
     /// As the store fails.
     pub async fn write(&self, lake: &Lake, fence: u64) -> Result<()> {
-        let commit = Commit { batch_id: Some(self.run_id.clone()), run_id: self.run_id.clone(), fence };
+        let commit = Commit {
+            batch_id: Some(self.run_id.clone()),
+            run_id: self.run_id.clone(),
+            fence,
+        };
         let steps = &self.steps;
-        let text = |of: &dyn Fn(&StepRecord) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(steps.iter().map(of))) };
+        let text = |of: &dyn Fn(&StepRecord) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(steps.iter().map(of)))
+        };
         let at = |of: &dyn Fn(&StepRecord) -> i64| -> ArrayRef {
             Arc::new(TimestampMicrosecondArray::from_iter_values(steps.iter().map(of)).with_timezone("UTC"))
         };
@@ -80,7 +103,9 @@ impl RunRecord {
             text(&|step| step.kind.to_owned()),
             text(&|step| step.name.clone()),
             text(&|step| step.status.to_owned()),
-            Arc::new(Int64Array::from_iter_values(steps.iter().map(|step| step.rows.cast_signed()))),
+            Arc::new(Int64Array::from_iter_values(
+                steps.iter().map(|step| step.rows.cast_signed()),
+            )),
             text(&|step| step.message.clone()),
             at(&|step| step.span.0),
             at(&|step| step.span.1),
@@ -88,7 +113,8 @@ impl RunRecord {
         append(lake, "ops.step", step_schema(), columns, &commit).await?;
         let one = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
         let number = |number: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![number.cast_signed()])) };
-        let instant = |at: i64| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")) };
+        let instant =
+            |at: i64| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")) };
         let columns = vec![
             one(&self.run_id),
             one(&self.pipeline),
@@ -105,7 +131,8 @@ impl RunRecord {
 
 async fn append(lake: &Lake, name: &str, schema: Arc<Schema>, columns: Vec<ArrayRef>, commit: &Commit) -> Result<()> {
     let mut table = lake.table_of(name, &schema, &[]).await?;
-    let batch = RecordBatch::try_new(schema, columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
+    let batch =
+        RecordBatch::try_new(schema, columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
     let mut stage = table.stage()?;
     stage.write(&batch).await?;
     let staged = stage.finish().await?;

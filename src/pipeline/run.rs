@@ -80,7 +80,14 @@ struct Record<'a> {
 impl Record<'_> {
     fn step(&mut self, kind: &'static str, name: &str, status: &'static str, rows: u64, message: String) {
         let now = self.clock.now();
-        self.steps.push(StepRecord { kind, name: name.to_owned(), status, rows, span: (self.since, now), message });
+        self.steps.push(StepRecord {
+            kind,
+            name: name.to_owned(),
+            status,
+            rows,
+            span: (self.since, now),
+            message,
+        });
         self.since = now;
     }
 }
@@ -95,14 +102,36 @@ impl Run<'_> {
         let definition = Definition::load(self.site, name)?;
         let contracts = contracts(self.site)?;
         let models = Models::load(self.site)?;
-        let lease = self.lake.lease("site", self.site.settings.limits.lease_wait_seconds).await?;
+        let lease = self
+            .lake
+            .lease("site", self.site.settings.limits.lease_wait_seconds)
+            .await?;
         let started = self.clock.now();
-        let mut record = Record { clock: self.clock, steps: Vec::new(), since: started };
+        let mut record = Record {
+            clock: self.clock,
+            steps: Vec::new(),
+            since: started,
+        };
         let mut outcome = Outcome::default();
-        let files: Vec<Assigned> =
-            assign(self.site, &contracts)?.into_iter().filter(|file| definition.ingests(&file.contract.name)).collect();
-        let refused = self.ingest(&contracts, &files, lease.fence(), &mut record, &mut outcome, watch).await?;
-        let built = self.build(name, &definition, &models, &contracts, lease.fence(), &mut record, &mut outcome, watch).await;
+        let files: Vec<Assigned> = assign(self.site, &contracts)?
+            .into_iter()
+            .filter(|file| definition.ingests(&file.contract))
+            .collect();
+        let refused = self
+            .ingest(&contracts, &files, lease.fence(), &mut record, &mut outcome, watch)
+            .await?;
+        let built = self
+            .build(
+                name,
+                &definition,
+                &models,
+                &contracts,
+                lease.fence(),
+                &mut record,
+                &mut outcome,
+                watch,
+            )
+            .await;
         let pages = match &built {
             Ok(()) => self.pages(&definition, &contracts, &mut record, &mut outcome).await,
             Err(_) => Ok(()),
@@ -131,11 +160,20 @@ impl Run<'_> {
     /// # Errors
     /// As [`Run::pipeline`], for the ingest.
     pub async fn files(&self, files: &[Assigned], contracts: &[Contract], watch: &dyn Watch) -> Result<Outcome> {
-        let lease = self.lake.lease("site", self.site.settings.limits.lease_wait_seconds).await?;
+        let lease = self
+            .lake
+            .lease("site", self.site.settings.limits.lease_wait_seconds)
+            .await?;
         let started = self.clock.now();
-        let mut record = Record { clock: self.clock, steps: Vec::new(), since: started };
+        let mut record = Record {
+            clock: self.clock,
+            steps: Vec::new(),
+            since: started,
+        };
         let mut outcome = Outcome::default();
-        let mut refused = self.ingest(contracts, files, lease.fence(), &mut record, &mut outcome, watch).await?;
+        let mut refused = self
+            .ingest(contracts, files, lease.fence(), &mut record, &mut outcome, watch)
+            .await?;
         let run = RunRecord {
             run_id: self.run_id.clone(),
             pipeline: "ingest".to_owned(),
@@ -153,9 +191,21 @@ impl Run<'_> {
     }
 
     async fn ingest(
-        &self, contracts: &[Contract], files: &[Assigned], fence: u64, record: &mut Record<'_>, outcome: &mut Outcome, watch: &dyn Watch,
+        &self,
+        contracts: &[Contract],
+        files: &[Assigned],
+        fence: u64,
+        record: &mut Record<'_>,
+        outcome: &mut Outcome,
+        watch: &dyn Watch,
     ) -> Result<Vec<(String, Error)>> {
-        let given = Given { key: self.key, entropy: self.entropy, run_id: self.run_id.clone(), fence, now: self.clock.now() };
+        let given = Given {
+            key: self.key,
+            entropy: self.entropy,
+            run_id: self.run_id.clone(),
+            fence,
+            now: self.clock.now(),
+        };
         let mut ingest = Ingest::new(self.lake, &self.site.settings, given)?;
         ingest.create_tables(contracts).await?;
         let mut refused = Vec::new();
@@ -164,7 +214,11 @@ impl Run<'_> {
             watch.reading(&file.shown, file.bytes, progress.clone());
             match ingest.file(&file.contract, &file.path, &file.shown, progress).await {
                 Ok(report) => {
-                    let status = if report.outcome == ingest::Outcome::Stored { "ok" } else { "kept" };
+                    let status = if report.outcome == ingest::Outcome::Stored {
+                        "ok"
+                    } else {
+                        "kept"
+                    };
                     record.step("ingest", &file.shown, status, report.accepted, String::new());
                     watch.read(&report);
                     outcome.reports.push(report);
@@ -182,13 +236,27 @@ impl Run<'_> {
 
     #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
     async fn build(
-        &self, pipeline: &str, definition: &Definition, models: &Models, contracts: &[Contract], fence: u64,
-        record: &mut Record<'_>, outcome: &mut Outcome, watch: &dyn Watch,
+        &self,
+        pipeline: &str,
+        definition: &Definition,
+        models: &Models,
+        contracts: &[Contract],
+        fence: u64,
+        record: &mut Record<'_>,
+        outcome: &mut Outcome,
+        watch: &dyn Watch,
     ) -> Result<()> {
         let last = self.lake.latest_release().await?;
         let sources = sources(self.lake).await?;
         let parameters = parameters(self.site);
-        let plan = Plan::new(definition, models, &sources, &unknown_origin(contracts), last.as_ref(), &parameters);
+        let plan = Plan::new(
+            definition,
+            models,
+            &sources,
+            &unknown_origin(contracts),
+            last.as_ref(),
+            &parameters,
+        );
         let session = Session::new(Bounds::from(&self.site.settings.limits))?;
         let mut tables: BTreeMap<String, ReleaseTable> = last.iter().flat_map(|last| last.tables.clone()).collect();
         for name in sources.keys() {
@@ -198,7 +266,20 @@ impl Run<'_> {
                 tables.insert(name.clone(), entry);
             }
         }
-        let commit = Commit { batch_id: None, run_id: self.run_id.clone(), fence };
+        // a model whose file is gone leaves the release; one outside this pipeline stays as it is
+        tables.retain(|name, _| is_source(name) || models.get(name).is_some());
+        for (name, entry) in tables
+            .iter()
+            .filter(|(name, _)| !is_source(name) && !definition.builds(name))
+        {
+            let table = self.lake.table_at(name, &entry.location, entry.version).await?;
+            session.register(name, table.provider(session.state()).await?)?;
+        }
+        let commit = Commit {
+            batch_id: None,
+            run_id: self.run_id.clone(),
+            fence,
+        };
         let mut builder = Builder::new(self.lake, &session, commit, parameters.clone(), classes(contracts));
         for (name, step) in &plan.steps {
             let Some(model) = models.get(name) else { continue };
@@ -218,9 +299,12 @@ impl Run<'_> {
                 }
                 Step::Build(_) => {
                     let inputs = input_states(&model.inputs, &sources, &tables);
-                    let built = builder.build(model, model.fingerprint(&parameters), inputs).await.inspect_err(|error| {
-                        record.step("build", name, "failed", 0, error.render(Language::English));
-                    })?;
+                    let built = builder
+                        .build(model, model.fingerprint(&parameters), inputs)
+                        .await
+                        .inspect_err(|error| {
+                            record.step("build", name, "failed", 0, error.render(Language::English));
+                        })?;
                     session.register(name, built.table.provider(session.state()).await?)?;
                     record.step("build", name, "ok", built.entry.rows, String::new());
                     watch.said(Message::new("model_built", &[name, &built.entry.rows]));
@@ -235,7 +319,12 @@ impl Run<'_> {
 
     /// Header checks of the models built now, and the checks over several tables whose tables exist.
     async fn check(
-        &self, session: &Session, models: &Models, plan: &Plan, tables: &BTreeMap<String, ReleaseTable>, record: &mut Record<'_>,
+        &self,
+        session: &Session,
+        models: &Models,
+        plan: &Plan,
+        tables: &BTreeMap<String, ReleaseTable>,
+        record: &mut Record<'_>,
     ) -> Result<()> {
         let mut failures: Vec<Failure> = Vec::new();
         for (name, step) in &plan.steps {
@@ -257,21 +346,35 @@ impl Run<'_> {
         let problems = failures
             .into_iter()
             .map(|failure| Problem {
-                place: Place { path: failure.path, line: failure.line, column: 0 },
+                place: Place {
+                    path: failure.path,
+                    line: failure.line,
+                    column: 0,
+                },
                 message: Message::new("check_failed", &[&failure.check, &failure.rows]),
                 excerpt: None,
             })
             .collect();
-        Err(fail(Kind::Check, "checks_failed", &[]).with_problems(problems).hint("checks_failed_hint", &[]))
+        Err(fail(Kind::Check, "checks_failed", &[])
+            .with_problems(problems)
+            .hint("checks_failed_hint", &[]))
     }
 
     async fn release(
-        &self, pipeline: &str, last: Option<&Release>, tables: BTreeMap<String, ReleaseTable>, record: &mut Record<'_>, outcome: &mut Outcome,
+        &self,
+        pipeline: &str,
+        last: Option<&Release>,
+        tables: BTreeMap<String, ReleaseTable>,
+        record: &mut Record<'_>,
+        outcome: &mut Outcome,
     ) -> Result<()> {
         let same = last.is_some_and(|last| {
             let states = |tables: &BTreeMap<String, ReleaseTable>| {
-                let kept = tables.iter().filter(|(name, _)| !matches!(name.as_str(), "ops.run" | "ops.step"));
-                kept.map(|(name, table)| (name.clone(), table.state())).collect::<Vec<_>>()
+                let kept = tables
+                    .iter()
+                    .filter(|(name, _)| !matches!(name.as_str(), "ops.run" | "ops.step"));
+                kept.map(|(name, table)| (name.clone(), table.state()))
+                    .collect::<Vec<_>>()
             };
             states(&last.tables) == states(&tables) && last.off == outcome.off
         });
@@ -294,24 +397,43 @@ impl Run<'_> {
         self.lake.publish(&release).await?;
         outcome.published = true;
         (outcome.release, outcome.digest) = (release.release, release.digest.clone());
-        record.step("release", &release.release.to_string(), "ok", release.tables.len() as u64, String::new());
+        record.step(
+            "release",
+            &release.release.to_string(),
+            "ok",
+            release.tables.len() as u64,
+            String::new(),
+        );
         Ok(())
     }
 
-    async fn pages(&self, definition: &Definition, contracts: &[Contract], record: &mut Record<'_>, outcome: &mut Outcome) -> Result<()> {
+    async fn pages(
+        &self,
+        definition: &Definition,
+        contracts: &[Contract],
+        record: &mut Record<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
         if outcome.release == 0 {
             return Ok(());
         }
         let release = self.lake.release(outcome.release).await?;
         for name in &definition.workbooks {
-            let page = pages::write(self.site, self.lake, name, &release, contracts).await.inspect_err(|error| {
-                record.step("workbook", name, "failed", 0, error.render(Language::English));
-            })?;
+            let page = pages::write(self.site, self.lake, name, &release, contracts)
+                .await
+                .inspect_err(|error| {
+                    record.step("workbook", name, "failed", 0, error.render(Language::English));
+                })?;
             record.step("workbook", name, "ok", 1, String::new());
             outcome.pages.push(page);
         }
         Ok(())
     }
+}
+
+/// Tables that ingest and runs fill, not models.
+fn is_source(name: &str) -> bool {
+    name.starts_with("source.") || name.starts_with("ops.")
 }
 
 /// The values of the named parameters that models may use.
@@ -337,11 +459,18 @@ fn pinned_entry(location: &str, version: u64, rows: u64) -> ReleaseTable {
 }
 
 /// The states of a model's inputs, as its entry in a release records them.
-fn input_states(inputs: &[String], sources: &Sources, tables: &BTreeMap<String, ReleaseTable>) -> BTreeMap<String, String> {
+fn input_states(
+    inputs: &[String],
+    sources: &Sources,
+    tables: &BTreeMap<String, ReleaseTable>,
+) -> BTreeMap<String, String> {
     inputs
         .iter()
         .filter_map(|input| {
-            let state = sources.get(input).cloned().or_else(|| tables.get(input).map(ReleaseTable::state));
+            let state = sources
+                .get(input)
+                .cloned()
+                .or_else(|| tables.get(input).map(ReleaseTable::state));
             Some((input.clone(), state?))
         })
         .collect()
@@ -365,7 +494,9 @@ pub fn classes(contracts: &[Contract]) -> Classes {
 
 /// Contracts of calls that do not know who started them; spatial products stay off.
 pub fn unknown_origin(contracts: &[Contract]) -> BTreeSet<String> {
-    let unknown = contracts.iter().filter(|contract| contract.origin == Some(Origin::Unknown));
+    let unknown = contracts
+        .iter()
+        .filter(|contract| contract.origin == Some(Origin::Unknown));
     unknown.map(|contract| contract.name.clone()).collect()
 }
 
@@ -374,11 +505,23 @@ fn partial(refused: Vec<(String, Error)>, outcome: Outcome) -> Result<Outcome> {
     if refused.is_empty() {
         return Ok(outcome);
     }
-    let kind = if refused.iter().all(|(_, error)| error.kind() == Kind::Denied) { Kind::Denied } else { Kind::Check };
+    let kind = if refused.iter().all(|(_, error)| error.kind() == Kind::Denied) {
+        Kind::Denied
+    } else {
+        Kind::Check
+    };
     let problems = refused.iter().flat_map(|(file, error)| {
         if error.problems().is_empty() {
-            let place = Place { path: file.clone(), line: 0, column: 0 };
-            vec![Problem { place, message: error.message().clone(), excerpt: None }]
+            let place = Place {
+                path: file.clone(),
+                line: 0,
+                column: 0,
+            };
+            vec![Problem {
+                place,
+                message: error.message().clone(),
+                excerpt: None,
+            }]
         } else {
             error.problems().to_vec()
         }

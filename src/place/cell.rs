@@ -68,11 +68,7 @@ pub fn ring(cell: i64, k: u32) -> Option<Vec<i64>> {
     if k > MAX_RING {
         return None;
     }
-    let mut cells: Vec<i64> = unpack(cell)?
-        .grid_disk::<Vec<_>>(k)
-        .into_iter()
-        .map(pack)
-        .collect();
+    let mut cells: Vec<i64> = unpack(cell)?.grid_disk::<Vec<_>>(k).into_iter().map(pack).collect();
     cells.sort_unstable();
     Some(cells)
 }

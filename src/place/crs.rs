@@ -261,10 +261,7 @@ mod tests {
     fn inverses_return_to_the_start_within_1e_7_degree_all_over_the_box() {
         for i in 0..=120 {
             for j in 0..=100 {
-                let (lon, lat) = (
-                    73.5 + 0.5 * f64::from(i) + 0.013,
-                    2.0 + 0.5 * f64::from(j) + 0.029,
-                );
+                let (lon, lat) = (73.5 + 0.5 * f64::from(i) + 0.013, 2.0 + 0.5 * f64::from(j) + 0.029);
                 let (gcj_lon, gcj_lat) = wgs84_to_gcj02(lon, lat);
                 assert!(
                     apart(gcj02_to_wgs84(gcj_lon, gcj_lat), (lon, lat)) < 1e-7,
@@ -285,13 +282,7 @@ mod tests {
 
     #[test]
     fn points_outside_the_box_and_non_numbers_come_back_unchanged() {
-        for point in [
-            (2.35, 48.85),
-            (-122.4, 37.8),
-            (71.9, 40.0),
-            (100.0, 0.8),
-            (138.0, 35.0),
-        ] {
+        for point in [(2.35, 48.85), (-122.4, 37.8), (71.9, 40.0), (100.0, 0.8), (138.0, 35.0)] {
             assert_eq!(wgs84_to_gcj02(point.0, point.1), point);
             assert_eq!(Crs::Gcj02.to_wgs84(point.0, point.1), point);
             assert_eq!(Crs::Bd09.to_wgs84(point.0, point.1), point);
@@ -302,9 +293,7 @@ mod tests {
     #[test]
     fn swapped_and_missing_coordinates_are_not_on_earth() {
         assert!(on_earth(117.2, 34.3) && on_earth(-180.0, 90.0));
-        assert!(
-            !on_earth(34.3, 117.2) && !on_earth(f64::NAN, 0.0) && !on_earth(f64::INFINITY, 0.0)
-        );
+        assert!(!on_earth(34.3, 117.2) && !on_earth(f64::NAN, 0.0) && !on_earth(f64::INFINITY, 0.0));
     }
 
     #[test]
@@ -315,10 +304,7 @@ mod tests {
         let text = Crs::parse("wgs 84").map_err(|e| e.to_string());
         assert_eq!(
             text,
-            Err(
-                "unknown reference system \"wgs 84\"; accepted: wgs84, cgcs2000, gcj02, bd09"
-                    .to_owned()
-            )
+            Err("unknown reference system \"wgs 84\"; accepted: wgs84, cgcs2000, gcj02, bd09".to_owned())
         );
     }
 }

@@ -23,8 +23,7 @@ pub fn metres(lon1: f64, lat1: f64, lon2: f64, lat2: f64) -> Option<f64> {
     }
     let half_lat = ((lat2 - lat1) / 2.0).to_radians().sin();
     let half_lon = ((lon2 - lon1) / 2.0).to_radians().sin();
-    let h = half_lat * half_lat
-        + lat1.to_radians().cos() * lat2.to_radians().cos() * half_lon * half_lon;
+    let h = half_lat * half_lat + lat1.to_radians().cos() * lat2.to_radians().cos() * half_lon * half_lon;
     // rounding may push antipodes past 1, where the arcsine ends
     Some(2.0 * EARTH_RADIUS_METRES * h.min(1.0).sqrt().asin())
 }
@@ -37,11 +36,7 @@ pub fn bearing(lon1: f64, lat1: f64, lon2: f64, lat2: f64) -> Option<f64> {
     if !on_earth(lon1, lat1) || !on_earth(lon2, lat2) {
         return None;
     }
-    let (lat1, lat2, dlon) = (
-        lat1.to_radians(),
-        lat2.to_radians(),
-        (lon2 - lon1).to_radians(),
-    );
+    let (lat1, lat2, dlon) = (lat1.to_radians(), lat2.to_radians(), (lon2 - lon1).to_radians());
     let east = dlon.sin() * lat2.cos();
     let north = lat1.cos() * lat2.sin() - lat1.sin() * lat2.cos() * dlon.cos();
     if east == 0.0 && north == 0.0 {

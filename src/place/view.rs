@@ -95,10 +95,7 @@ mod tests {
 
     #[test]
     fn a_full_turn_is_a_disc() {
-        let dome = Camera {
-            fov: 360.0,
-            ..CAMERA
-        };
+        let dome = Camera { fov: 360.0, ..CAMERA };
         assert!(
             [0.0, 90.0, 170.0, 270.0]
                 .into_iter()
@@ -129,14 +126,8 @@ mod tests {
     #[test]
     fn unusable_cameras_and_points_give_none() {
         for wrong in [
-            Camera {
-                fov: -1.0,
-                ..CAMERA
-            },
-            Camera {
-                range: -1.0,
-                ..CAMERA
-            },
+            Camera { fov: -1.0, ..CAMERA },
+            Camera { range: -1.0, ..CAMERA },
             Camera {
                 range: f64::NAN,
                 ..CAMERA
@@ -145,10 +136,7 @@ mod tests {
                 bearing: f64::INFINITY,
                 ..CAMERA
             },
-            Camera {
-                lat: 117.0,
-                ..CAMERA
-            },
+            Camera { lat: 117.0, ..CAMERA },
         ] {
             assert_eq!(in_view(&wrong, CAMERA.lon, CAMERA.lat), None);
         }

@@ -6,17 +6,60 @@
 /// Names that match whole, in lower case.
 const WHOLE: [&str; 32] = [
     "mz", "xd", "jsb", "zjxy", "zzmm", "zdry", "zdrylb", "zdrylx", "sexx", "hjlb", "xfry", "xjry", "sdry", "swry",
-    "skry", "mac", "imsi", "imei", "cphm", "hphm", "hpzl", "plate", "gait", "race", "creed", "petition", "xf", "sf_zdry",
-    "azb", "fxry", "ldrk", "wslrk",
+    "skry", "mac", "imsi", "imei", "cphm", "hphm", "hpzl", "plate", "gait", "race", "creed", "petition", "xf",
+    "sf_zdry", "azb", "fxry", "ldrk", "wslrk",
 ];
 
 /// Stems that match inside a name, in lower case.
 const STEMS: [&str; 48] = [
-    "民族", "宗教", "政治面貌", "重点人员", "信访", "非访", "上访", "精神病", "精神障碍", "艾滋", "吸毒", "邪教",
-    "涉稳", "涉恐", "车牌", "号牌", "人脸", "步态", "指纹", "虹膜", "声纹", "病史", "健康状况", "ethnic", "religio",
-    "political", "keyperson", "key_person", "biometric", "faceid", "face_id", "featureinfo", "feature_info", "fingerprint",
-    "iris_", "plateno", "plate_no", "licenseplate", "license_plate", "macaddr", "mac_address", "skincolor", "skin_color",
-    "issuspect", "isdetainee", "isforeigner", "hiv", "heresy",
+    "民族",
+    "宗教",
+    "政治面貌",
+    "重点人员",
+    "信访",
+    "非访",
+    "上访",
+    "精神病",
+    "精神障碍",
+    "艾滋",
+    "吸毒",
+    "邪教",
+    "涉稳",
+    "涉恐",
+    "车牌",
+    "号牌",
+    "人脸",
+    "步态",
+    "指纹",
+    "虹膜",
+    "声纹",
+    "病史",
+    "健康状况",
+    "ethnic",
+    "religio",
+    "political",
+    "keyperson",
+    "key_person",
+    "biometric",
+    "faceid",
+    "face_id",
+    "featureinfo",
+    "feature_info",
+    "fingerprint",
+    "iris_",
+    "plateno",
+    "plate_no",
+    "licenseplate",
+    "license_plate",
+    "macaddr",
+    "mac_address",
+    "skincolor",
+    "skin_color",
+    "issuspect",
+    "isdetainee",
+    "isforeigner",
+    "hiv",
+    "heresy",
 ];
 
 /// The entry of the lexicon that forbids a source column or JSON key of this name.
@@ -32,14 +75,36 @@ mod tests {
 
     #[test]
     fn forbidden_names_are_found_in_all_their_spellings() {
-        for name in ["民族", "重点人员类别", "mz", "MZ", " ZDRYLB", "EthicCode_ethnic", "IsSuspectedTerrorist", "PlateNo", "imsi", "face_id_1"] {
+        for name in [
+            "民族",
+            "重点人员类别",
+            "mz",
+            "MZ",
+            " ZDRYLB",
+            "EthicCode_ethnic",
+            "IsSuspectedTerrorist",
+            "PlateNo",
+            "imsi",
+            "face_id_1",
+        ] {
             assert!(forbidden(name).is_some(), "{name}");
         }
     }
 
     #[test]
     fn short_keys_inside_ordinary_names_are_no_hits() {
-        for name in ["alarm_no", "jqlbdm", "reported_at", "amz_region", "machine", "xdistance", "race_track_id", "platform", "address", "county"] {
+        for name in [
+            "alarm_no",
+            "jqlbdm",
+            "reported_at",
+            "amz_region",
+            "machine",
+            "xdistance",
+            "race_track_id",
+            "platform",
+            "address",
+            "county",
+        ] {
             assert!(forbidden(name).is_none(), "{name}");
         }
     }

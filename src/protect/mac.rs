@@ -50,7 +50,9 @@ impl SiteKey {
 
     /// The key of a purpose: `key/<system>`, `token/<contract>/<column>`, `place`.
     pub fn purpose(&self, purpose: &str) -> MacKey {
-        let derived = keyed(&self.0).chain_update(b"fenghuo/1/").chain_update(purpose.as_bytes());
+        let derived = keyed(&self.0)
+            .chain_update(b"fenghuo/1/")
+            .chain_update(purpose.as_bytes());
         MacKey(keyed(&derived.finalize().into_bytes()))
     }
 }
@@ -64,7 +66,10 @@ impl MacKey {
     /// The token of a text, after normalising.
     pub fn token(&self, text: &str) -> i64 {
         let mut mac = self.0.clone();
-        if text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_lowercase()) {
+        if text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_lowercase())
+        {
             mac.update(text.as_bytes());
         } else {
             mac.update(normal(text).as_bytes());
@@ -113,7 +118,11 @@ mod tests {
     fn one_number_in_many_spellings_has_one_token() {
         let mac = key().purpose("token/population/id_no");
         let token = mac.token("99010119900307001X");
-        for spelling in ["99010119900307001x", "９９０１０１１９９００３０７００１Ｘ", " 990101 19900307 001X "] {
+        for spelling in [
+            "99010119900307001x",
+            "９９０１０１１９９００３０７００１Ｘ",
+            " 990101 19900307 001X ",
+        ] {
             assert_eq!(mac.token(spelling), token, "{spelling}");
         }
         assert_ne!(mac.token("990101199003070011"), token);
@@ -121,7 +130,10 @@ mod tests {
 
     #[test]
     fn two_purposes_never_share_tokens() {
-        assert_ne!(key().purpose("key/110").token("A1"), key().purpose("key/120").token("A1"));
+        assert_ne!(
+            key().purpose("key/110").token("A1"),
+            key().purpose("key/120").token("A1")
+        );
     }
 
     #[test]

@@ -41,7 +41,10 @@ pub fn each(bytes: &[u8], pack: Pack, found: &mut dyn FnMut(Hit) -> bool) {
             at += 1;
             continue;
         }
-        let end = bytes[at..].iter().position(|byte| !byte.is_ascii_digit()).map_or(bytes.len(), |n| at + n);
+        let end = bytes[at..]
+            .iter()
+            .position(|byte| !byte.is_ascii_digit())
+            .map_or(bytes.len(), |n| at + n);
         if let Some(hit) = number(bytes, at, end, pack)
             && !found(hit)
         {
@@ -63,11 +66,21 @@ pub fn mask(text: &str) -> String {
             other => other,
         })
         .collect();
-    if text.chars().count() > 40 { shown + "…" } else { shown }
+    if text.chars().count() > 40 {
+        shown + "…"
+    } else {
+        shown
+    }
 }
 
 fn number(bytes: &[u8], start: usize, end: usize, pack: Pack) -> Option<Hit> {
-    let hit = |pattern, start, end: usize| Some(Hit { pattern, at: start, length: end - start });
+    let hit = |pattern, start, end: usize| {
+        Some(Hit {
+            pattern,
+            at: start,
+            length: end - start,
+        })
+    };
     let before = start.checked_sub(1).map(|at| bytes[at]);
     if before.is_some_and(|byte| byte.is_ascii_alphabetic()) {
         return None;
@@ -86,10 +99,18 @@ fn number(bytes: &[u8], start: usize, end: usize, pack: Pack) -> Option<Hit> {
             if digits.len() == 18 && resident_number(digits) {
                 return hit("resident_number", start, end);
             }
-            let national = if digits.len() == 13 && digits.starts_with(b"86") { &digits[2..] } else { digits };
+            let national = if digits.len() == 13 && digits.starts_with(b"86") {
+                &digits[2..]
+            } else {
+                digits
+            };
             let mobile = national.len() == 11 && national[0] == b'1' && (b'3'..=b'9').contains(&national[1]);
             // a decimal fraction of eleven digits is a coordinate, not a telephone
-            if mobile && before != Some(b'.') && after != Some(b'.') { hit("mobile_number", start, end) } else { None }
+            if mobile && before != Some(b'.') && after != Some(b'.') {
+                hit("mobile_number", start, end)
+            } else {
+                None
+            }
         }
         Pack::Us => {
             let groups = groups(bytes, start);
@@ -101,7 +122,11 @@ fn number(bytes: &[u8], start: usize, end: usize, pack: Pack) -> Option<Hit> {
         }
         Pack::Eu => {
             let international = before == Some(b'+') && (9..=15).contains(&digits.len());
-            if international { hit("telephone_number", start, end) } else { None }
+            if international {
+                hit("telephone_number", start, end)
+            } else {
+                None
+            }
         }
     }
 }
@@ -113,7 +138,10 @@ struct Groups {
 
 /// Lengths of digit groups joined by one `-`, as in 078-05-1120.
 fn groups(bytes: &[u8], start: usize) -> Groups {
-    let mut found = Groups { lengths: Vec::new(), end: start };
+    let mut found = Groups {
+        lengths: Vec::new(),
+        end: start,
+    };
     let mut at = start;
     if start > 0 && bytes[start - 1] == b'-' {
         return found;
@@ -154,8 +182,16 @@ fn mail(bytes: &[u8], at: usize) -> Option<Hit> {
     let domain = &bytes[at + 1..=at + after];
     // binary data hold short matches by chance; a real address has a name and a lettered ending
     let ending = domain.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    let real = before >= 3 && after >= 5 && domain.contains(&b'.') && ending.len() >= 2 && ending.iter().all(u8::is_ascii_lowercase);
-    real.then_some(Hit { pattern: "mail_address", at: at - before, length: before + 1 + after })
+    let real = before >= 3
+        && after >= 5
+        && domain.contains(&b'.')
+        && ending.len() >= 2
+        && ending.iter().all(u8::is_ascii_lowercase);
+    real.then_some(Hit {
+        pattern: "mail_address",
+        at: at - before,
+        length: before + 1 + after,
+    })
 }
 
 #[cfg(test)]

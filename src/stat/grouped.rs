@@ -61,9 +61,7 @@ impl GroupedValues {
         });
         match fitting {
             Some((block, relative)) => block.push(relative, value),
-            None => self
-                .blocks
-                .push(Block::starting(absolute, self.gone, value)),
+            None => self.blocks.push(Block::starting(absolute, self.gone, value)),
         }
     }
 
@@ -199,10 +197,7 @@ mod tests {
             store.push(group, value);
         }
         store.grow(4);
-        assert_eq!(
-            listed(&store.take_all()),
-            vec![vec![1, 1], vec![], vec![-4, 5], vec![]]
-        );
+        assert_eq!(listed(&store.take_all()), vec![vec![1, 1], vec![], vec![-4, 5], vec![]]);
         assert_eq!((store.groups(), store.size()), (0, 0));
     }
 
@@ -235,9 +230,7 @@ mod tests {
             assert_eq!(store.groups(), plain.len());
             let n = (round * 7) % 40;
             let mut expected: Vec<Vec<i64>> = plain.drain(..n).collect();
-            expected
-                .iter_mut()
-                .for_each(|values| values.sort_unstable());
+            expected.iter_mut().for_each(|values| values.sort_unstable());
             assert_eq!(listed(&store.take_first(n)), expected, "round {round}");
         }
     }
@@ -250,11 +243,7 @@ mod tests {
         }
         let runs = store.take_first(5);
         assert_eq!((runs.values.len(), runs.starts.len()), (500, 6));
-        let whole = store
-            .blocks
-            .iter()
-            .filter(|block| block.values.len() == BLOCK)
-            .count();
+        let whole = store.blocks.iter().filter(|block| block.values.len() == BLOCK).count();
         assert_eq!((store.blocks.len(), whole), (10, 9));
     }
 

@@ -41,16 +41,8 @@ pub fn wilson_at(successes: i64, n: i64, z: f64) -> Option<(f64, f64)> {
     let centre = (share + weight / 2.0) / (1.0 + weight);
     let half = (weight * (share * (1.0 - share) + weight / 4.0)).sqrt() / (1.0 + weight);
     // the ends are 0 and 1 in exact arithmetic; rounding would leave them just beside
-    let lower = if successes == 0 {
-        0.0
-    } else {
-        (centre - half).max(0.0)
-    };
-    let upper = if successes == n {
-        1.0
-    } else {
-        (centre + half).min(1.0)
-    };
+    let lower = if successes == 0 { 0.0 } else { (centre - half).max(0.0) };
+    let upper = if successes == n { 1.0 } else { (centre + half).min(1.0) };
     Some((lower, upper))
 }
 
@@ -72,11 +64,7 @@ pub fn poisson(n: i64, level: f64) -> Option<(f64, f64)> {
     }
     let tail = tail(level)?;
     let count = n as f64;
-    let lower = if n == 0 {
-        0.0
-    } else {
-        inverse_lower(count, tail)?
-    };
+    let lower = if n == 0 { 0.0 } else { inverse_lower(count, tail)? };
     Some((lower, inverse_upper(count + 1.0, tail)?))
 }
 

@@ -92,10 +92,7 @@ fn between(values: &[i64], rank: usize, fraction: f64) -> f64 {
 #[must_use]
 pub fn percentile(values: &mut [i64], level: f64) -> Option<f64> {
     let mut out = [0.0];
-    Levels::new(vec![level])
-        .ok()?
-        .of(values, &mut out)
-        .then_some(out[0])
+    Levels::new(vec![level]).ok()?.of(values, &mut out).then_some(out[0])
 }
 
 /// Why a list of levels was refused.
@@ -129,10 +126,7 @@ mod tests {
         let mut sorted = values.to_vec();
         sorted.sort_unstable();
         let position = level * (sorted.len() - 1) as f64;
-        let (low, high) = (
-            sorted[position.floor() as usize],
-            sorted[position.ceil() as usize],
-        );
+        let (low, high) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
         low as f64 + (position - position.floor()) * high.abs_diff(low) as f64
     }
 
@@ -189,10 +183,7 @@ mod tests {
         assert_eq!(percentile(&mut [], 0.5), None);
         assert_eq!(Levels::new(vec![]), Err(BadLevels::Empty));
         for wrong in [-0.1, 1.1, 50.0, f64::NAN] {
-            assert!(matches!(
-                Levels::new(vec![0.5, wrong]),
-                Err(BadLevels::Outside(_))
-            ));
+            assert!(matches!(Levels::new(vec![0.5, wrong]), Err(BadLevels::Outside(_))));
         }
         assert_eq!(
             BadLevels::Outside(90.0).to_string(),

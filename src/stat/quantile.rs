@@ -57,10 +57,7 @@ fn inverse(shape: f64, tail: f64, side: Tail) -> Option<f64> {
     }
     if shape >= LARGE_SHAPE {
         let z = normal_upper(tail)?;
-        return Some(cornish_fisher(
-            shape,
-            if side == Tail::Lower { -z } else { z },
-        ));
+        return Some(cornish_fisher(shape, if side == Tail::Lower { -z } else { z }));
     }
     Some(solve(shape, tail, side))
 }
@@ -126,11 +123,7 @@ fn first_guess(shape: f64, tail: f64, side: Tail) -> f64 {
         return shape * cube.powi(3);
     }
     // far in the left tail P(a, x) is nearly x^a / Γ(a + 1)
-    let lower = if side == Tail::Lower {
-        tail
-    } else {
-        1.0 - tail
-    };
+    let lower = if side == Tail::Lower { tail } else { 1.0 - tail };
     ((lower.ln() + ln_gamma(shape + 1.0)) / shape)
         .exp()
         .clamp(f64::MIN_POSITIVE, shape)
@@ -155,9 +148,7 @@ mod tests {
     #[test]
     fn inverses_undo_the_function_over_shapes_and_tails() {
         for shape in [0.5, 1.0, 1.5, 2.0, 7.0, 31.0, 400.0, 12_345.0, 1e6] {
-            for tail in [
-                1e-100, 1e-30, 1e-9, 1e-4, 0.025, 0.3, 0.5, 0.7, 0.975, 0.9999,
-            ] {
+            for tail in [1e-100, 1e-30, 1e-9, 1e-4, 0.025, 0.3, 0.5, 0.7, 0.975, 0.9999] {
                 let low = inverse_lower(shape, tail).unwrap();
                 let high = inverse_upper(shape, tail).unwrap();
                 // a relative error e in x moves the tail by e·slope
@@ -182,19 +173,11 @@ mod tests {
         for tail in [1e-12, 0.0005, 0.025, 0.25, 0.9] {
             let z = normal_upper(tail).unwrap();
             assert!(
-                close(
-                    cornish_fisher(shape, z),
-                    solve(shape, tail, Tail::Upper),
-                    1e-12
-                ),
+                close(cornish_fisher(shape, z), solve(shape, tail, Tail::Upper), 1e-12),
                 "{tail}"
             );
             assert!(
-                close(
-                    cornish_fisher(shape, -z),
-                    solve(shape, tail, Tail::Lower),
-                    1e-12
-                ),
+                close(cornish_fisher(shape, -z), solve(shape, tail, Tail::Lower), 1e-12),
                 "{tail}"
             );
         }
@@ -213,17 +196,10 @@ mod tests {
             (1e-15, 7.941345326170998),
             (1e-100, 21.273453560965322),
         ] {
-            assert!(
-                close(normal_upper(tail).unwrap(), expected, 1e-11),
-                "{tail}"
-            );
+            assert!(close(normal_upper(tail).unwrap(), expected, 1e-11), "{tail}");
         }
         assert_eq!(normal_upper(0.5), Some(0.0));
-        assert!(close(
-            normal_upper(0.975).unwrap(),
-            -1.959_963_984_540_054,
-            1e-12
-        ));
+        assert!(close(normal_upper(0.975).unwrap(), -1.959_963_984_540_054, 1e-12));
     }
 
     #[test]
@@ -237,10 +213,7 @@ mod tests {
             (1.0, f64::NAN),
             (1.0, -0.1),
         ] {
-            assert_eq!(
-                (inverse_lower(shape, tail), inverse_upper(shape, tail)),
-                (None, None)
-            );
+            assert_eq!((inverse_lower(shape, tail), inverse_upper(shape, tail)), (None, None));
         }
     }
 }

@@ -28,12 +28,18 @@ impl Calendar {
     pub fn new(zone: &str, cutoff: &str) -> Option<Calendar> {
         let zone = zone.parse().ok()?;
         let time = NaiveTime::parse_from_str(cutoff, "%H:%M").ok()?;
-        Some(Calendar { zone, cutoff: Duration::seconds(i64::from(time.num_seconds_from_midnight())) })
+        Some(Calendar {
+            zone,
+            cutoff: Duration::seconds(i64::from(time.num_seconds_from_midnight())),
+        })
     }
 
     /// The same cut-off in another zone, for a source with its own.
     pub fn in_zone(self, zone: &str) -> Option<Calendar> {
-        Some(Calendar { zone: zone.parse().ok()?, ..self })
+        Some(Calendar {
+            zone: zone.parse().ok()?,
+            ..self
+        })
     }
 
     /// A local time as written, in UTC microseconds. An hour that occurs twice is its first.
@@ -100,6 +106,9 @@ mod tests {
     fn before_the_cutoff_it_is_still_the_day_before() {
         let calendar = Calendar::new("Asia/Shanghai", "08:00").expect("a zone");
         let instant = at(&calendar, "2025-03-04 07:59:59").expect("an instant");
-        assert_eq!(calendar.day_and_hour(instant), Some((days(NaiveDate::from_ymd_opt(2025, 3, 3).expect("a date")), 7)));
+        assert_eq!(
+            calendar.day_and_hour(instant),
+            Some((days(NaiveDate::from_ymd_opt(2025, 3, 3).expect("a date")), 7))
+        );
     }
 }

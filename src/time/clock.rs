@@ -10,5 +10,8 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 
 /// An instant as text, `2025-03-04T05:06:07Z`.
 pub fn rfc3339(micros: i64) -> String {
-    DateTime::from_timestamp_micros(micros).map_or_else(|| micros.to_string(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
+    DateTime::from_timestamp_micros(micros).map_or_else(
+        || micros.to_string(),
+        |at| at.to_rfc3339_opts(SecondsFormat::Secs, true),
+    )
 }

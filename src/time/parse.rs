@@ -79,7 +79,11 @@ fn fixed(text: &str, pattern: &str) -> Option<Option<NaiveDateTime>> {
     };
     Some((|| {
         let year = i32::try_from(number(0, 4)?).ok()?;
-        NaiveDate::from_ymd_opt(year, number(4, 6)?, number(6, 8)?)?.and_hms_opt(number(8, 10)?, number(10, 12)?, number(12, 14)?)
+        NaiveDate::from_ymd_opt(year, number(4, 6)?, number(6, 8)?)?.and_hms_opt(
+            number(8, 10)?,
+            number(10, 12)?,
+            number(12, 14)?,
+        )
     })())
 }
 
@@ -98,7 +102,11 @@ mod tests {
             ("%Y%m%d%H%M%S", "20250304050607"),
             ("%Y%m%d%H%M%S", "20250230050607"),
         ] {
-            assert_eq!(fixed(text, pattern), Some(NaiveDateTime::parse_from_str(text, pattern).ok()), "{text}");
+            assert_eq!(
+                fixed(text, pattern),
+                Some(NaiveDateTime::parse_from_str(text, pattern).ok()),
+                "{text}"
+            );
         }
     }
 

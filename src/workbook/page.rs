@@ -1,0 +1,382 @@
+//! A workbook's results as one HTML file that opens anywhere without a request.
+//!
+//! The template decides the order, this module what each part holds. All text is escaped by the
+//! template; data for the script travel as JSON in which no character can end the script element.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::{AutoEscape, Environment, State, Value as Filled};
+use serde_json::{Map as Object, Value, json};
+
+use super::display::{Display, Map, Shape};
+use super::document::Block;
+use super::grid::{Grid, NOTHING, grid, label, words};
+use super::prose;
+use super::result::{Dataset, Outcome, inert};
+use super::{Facts, Workbook, both, chart};
+use crate::error::{Kind, Result, fail};
+
+const TEMPLATES: [(&str, &str); 3] = [
+    ("page.html", include_str!("../../web/page.html")),
+    ("table.html", include_str!("../../web/table.html")),
+    ("sources.html", include_str!("../../web/sources.html")),
+];
+const STYLE: &str = include_str!("../../web/page.css");
+const SCRIPT: &str = include_str!("../../web/page.js");
+const ECHARTS: &str = include_str!("../../web/vendor/echarts.min.js");
+
+/// Rows of a chart's data that stay readable without scripts.
+const FALLBACK_ROWS: usize = 200;
+/// Digits of the digest that a header shows.
+const DIGEST_SHOWN: usize = 12;
+
+/// A workbook that has run.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub(super) workbook: Workbook,
+    pub(super) facts: Facts,
+    pub(super) results: BTreeMap<String, Outcome>,
+}
+
+impl Page {
+    /// The page as one self-contained HTML file. The same results give the same bytes.
+    ///
+    /// # Errors
+    /// `Bug` where the template does not fit.
+    pub fn html(&self) -> Result<String> {
+        let failed = |cause: minijinja::Error| fail(Kind::Bug, "page_failed", &[]).because(format!("{cause:#}"));
+        let (blocks, charts) = self.blocks();
+        let data = json!({ "synthetic": self.facts.synthetic, "words": script_words(), "charts": charts });
+        let facts = &self.facts;
+        let mut page = json!({
+            "id": self.workbook.id, "title": self.workbook.title, "audience": self.workbook.audience,
+            "owner": self.workbook.owner, "purpose": self.workbook.purpose,
+            "site": facts.site_title, "release": facts.release, "made_at": facts.made_at, "run_id": facts.run_id,
+            "digest": facts.digest, "digest_short": facts.digest.chars().take(DIGEST_SHOWN).collect::<String>(),
+            "synthetic": facts.synthetic, "notes": facts.notes, "words": template_words(), "blocks": blocks,
+        });
+        clean(&mut page);
+        let environment = environment().map_err(failed)?;
+        let context = [
+            ("page", filled(&page)),
+            ("style", Filled::from_safe_string(STYLE.to_owned())),
+            ("script", Filled::from_safe_string(SCRIPT.to_owned())),
+            ("echarts", Filled::from_safe_string(ECHARTS.to_owned())),
+            ("data", Filled::from_safe_string(embedded(&data))),
+        ];
+        let template = environment.get_template("page.html").map_err(failed)?;
+        template.render(Filled::from_pairs(context)).map_err(failed)
+    }
+
+    /// What prose finds in the results.
+    pub(super) fn value(&self, query: &str, column: Option<&str>) -> Option<String> {
+        let data = match self.results.get(query)? {
+            Outcome::Off(_) => return Some(NOTHING.to_owned()),
+            Outcome::Data(data) => data,
+        };
+        let Some(column) = column else {
+            let more = if data.truncated { "+" } else { "" };
+            return Some(format!("{}{more}", data.rows.len()));
+        };
+        let at = data.position(column)?;
+        Some(
+            data.rows
+                .first()
+                .map_or_else(|| NOTHING.to_owned(), |row| words(&row[at], data.columns[at].nature)),
+        )
+    }
+
+    pub(super) fn data(&self, query: &str) -> Option<&Dataset> {
+        match self.results.get(query)? {
+            Outcome::Data(data) => Some(data),
+            Outcome::Off(_) => None,
+        }
+    }
+
+    /// The reason why a display cannot be shown. A map stands as long as its areas do.
+    pub(super) fn off(&self, display: &Display) -> Option<&str> {
+        match self.results.get(*display.queries().first()?)? {
+            Outcome::Off(reason) => Some(reason),
+            Outcome::Data(_) => None,
+        }
+    }
+
+    /// The parts of the page, neighbours of one kind grouped, and what the script draws.
+    fn blocks(&self) -> (Vec<Value>, Vec<Value>) {
+        let (mut blocks, mut charts): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
+        for block in &self.workbook.blocks {
+            match block {
+                Block::Prose(events) => {
+                    let html = prose::to_html(events, &|query, column| self.value(query, column));
+                    blocks.push(json!({ "kind": "prose", "html": html }));
+                }
+                Block::Query(name) => blocks.push(json!({ "kind": "query", "sources": self.sources(&[name], true) })),
+                Block::Display(display) => {
+                    let group = group_of(display);
+                    let figure = self.figure(display, &mut charts);
+                    let queries: Vec<Value> = display.queries().into_iter().map(Value::from).collect();
+                    match blocks.last_mut().filter(|last| last["kind"] == group) {
+                        Some(last) => {
+                            push(last, "figures", [figure]);
+                            push(last, "queries", queries);
+                        }
+                        None => blocks.push(json!({ "kind": group, "figures": [figure], "queries": queries })),
+                    }
+                }
+            }
+        }
+        for block in blocks.iter_mut().filter(|block| block["kind"] == "numbers") {
+            let names: BTreeSet<String> = block["queries"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect();
+            block["sources"] = self.sources(&names.iter().map(String::as_str).collect::<Vec<_>>(), true);
+        }
+        (blocks, charts)
+    }
+
+    fn figure(&self, display: &Display, charts: &mut Vec<Value>) -> Value {
+        let mut figure = json!({ "title": display.title });
+        if let Some(reason) = self.off(display) {
+            figure["off"] = Value::from(inert(reason));
+            figure["sources"] = self.sources(&display.queries(), false);
+            if let Shape::Number { label, .. } = &display.shape {
+                figure["label"] = json!(label);
+            }
+            return figure;
+        }
+        let main = display.queries().first().and_then(|name| self.data(name));
+        let Some(data) = main else { return figure };
+        figure["truncated"] = Value::from(data.truncated.then_some(data.rows.len()));
+        match &display.shape {
+            Shape::Number {
+                value,
+                label,
+                unit,
+                note,
+                ..
+            } => {
+                let cell = |column: &str| {
+                    let at = data.position(column)?;
+                    data.rows.first().map(|row| words(&row[at], data.columns[at].nature))
+                };
+                figure["label"] = json!(label);
+                figure["unit"] = json!(unit);
+                figure["value"] = Value::from(cell(value).unwrap_or_else(|| NOTHING.to_owned()));
+                let note = note.as_deref().and_then(cell).filter(|note| note != NOTHING);
+                figure["note"] = note.map_or(Value::Null, |note| json!(label_pair(&note)));
+            }
+            Shape::Table { columns, rows, .. } => {
+                figure["table"] = table(&grid(data, columns, *rows));
+                figure["sources"] = self.sources(&display.queries(), false);
+            }
+            Shape::Series(series) => {
+                figure["sources"] = self.sources(&display.queries(), true);
+                if let (false, Some(drawn)) = (data.rows.is_empty(), chart::series(series, data)) {
+                    self.draw(&mut figure, drawn, "series", charts);
+                }
+            }
+            Shape::Map(map) => {
+                figure["sources"] = self.sources(&display.queries(), true);
+                let drawn = self.map(map, data);
+                figure["missing"] = drawn["missing"].clone();
+                figure["off_parts"] = self.off_parts(map);
+                self.draw(&mut figure, drawn, "map", charts);
+            }
+        }
+        figure
+    }
+
+    fn draw(&self, figure: &mut Value, mut drawn: Value, kind: &str, charts: &mut Vec<Value>) {
+        let id = format!("chart-{}", charts.len() + 1);
+        drawn["id"] = Value::from(id.clone());
+        drawn["kind"] = Value::from(kind);
+        drawn["title"] = figure["title"].clone();
+        figure["chart"] = Value::from(id);
+        figure["drawn"] = Value::from(kind);
+        charts.push(drawn);
+    }
+
+    fn map(&self, map: &Map, areas: &Dataset) -> Value {
+        let layers: Vec<Option<&Dataset>> = map.layers.iter().map(|layer| self.data(&layer.data)).collect();
+        chart::map(
+            map,
+            areas,
+            &layers,
+            map.points.as_deref().and_then(|name| self.data(name)),
+        )
+    }
+
+    fn off_parts(&self, map: &Map) -> Value {
+        let reason = |name: &str| match self.results.get(name) {
+            Some(Outcome::Off(reason)) => Some(inert(reason)),
+            _ => None,
+        };
+        map.layers
+            .iter()
+            .filter_map(|layer| Some(json!({ "title": layer.title, "off": reason(&layer.data)? })))
+            .collect()
+    }
+
+    /// SQL, number of rows and, where a picture stands for them, the first rows of each query.
+    fn sources(&self, names: &[&str], rows: bool) -> Value {
+        let source = |query: &super::document::Query| {
+            let data = self.data(&query.name);
+            json!({
+                "name": query.name,
+                "sql": query.sql.trim_end(),
+                "rows": data.map(|data| format!("{}{}", data.rows.len(), if data.truncated { "+" } else { "" })),
+                "table": data.filter(|_| rows).map(|data| table(&grid(data, &[], FALLBACK_ROWS))),
+            })
+        };
+        self.workbook
+            .queries
+            .iter()
+            .filter(|query| names.contains(&query.name.as_str()))
+            .map(source)
+            .collect()
+    }
+}
+
+/// The templates; `table` and `sources` draw their value with the template of that name.
+fn environment() -> std::result::Result<Environment<'static>, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    for (name, text) in TEMPLATES {
+        environment.add_template(name, text)?;
+    }
+    let part = |key: &'static str, name: &'static str| {
+        move |state: &State, value: Filled, words: Filled| {
+            let context = Filled::from_pairs([(key, value), ("words", words)]);
+            state
+                .env()
+                .get_template(name)?
+                .render(context)
+                .map(Filled::from_safe_string)
+        }
+    };
+    environment.add_filter("table", part("table", "table.html"));
+    environment.add_filter("sources", part("sources", "sources.html"));
+    Ok(environment)
+}
+
+fn group_of(display: &Display) -> &'static str {
+    match &display.shape {
+        Shape::Number { .. } => "numbers",
+        Shape::Series(_) => "charts",
+        Shape::Table { .. } | Shape::Map(_) => "wide",
+    }
+}
+
+fn push(block: &mut Value, key: &str, items: impl IntoIterator<Item = Value>) {
+    if let Some(list) = block[key].as_array_mut() {
+        list.extend(items);
+    }
+}
+
+/// A note `中文 / English` of a number in both languages.
+fn label_pair(note: &str) -> [String; 2] {
+    label(note)
+}
+
+fn table(grid: &Grid) -> Value {
+    let headings: Vec<Value> = grid
+        .headings
+        .iter()
+        .map(|heading| json!({ "label": heading.label, "numeric": heading.numeric }))
+        .collect();
+    json!({ "headings": headings, "rows": grid.rows, "more": grid.more })
+}
+
+fn template_words() -> Value {
+    let keys = [
+        "release",
+        "made_at",
+        "run",
+        "digest",
+        "synthetic",
+        "notes",
+        "boundary",
+        "off",
+        "more",
+        "empty",
+        "sources",
+        "rows",
+        "script",
+        "truncated",
+        "missing",
+        "audience",
+        "owner",
+        "purpose",
+    ];
+    let catalogued = [
+        "page_release",
+        "page_made_at",
+        "page_run",
+        "page_digest",
+        "page_synthetic",
+        "page_notes",
+        "page_boundary",
+        "page_off",
+        "page_more",
+        "page_empty",
+        "page_sources",
+        "page_rows",
+        "page_script",
+        "page_truncated",
+        "page_missing",
+        "page_audience",
+        "page_owner",
+        "page_purpose",
+    ];
+    keys.into_iter()
+        .zip(catalogued)
+        .map(|(key, message)| (key.to_owned(), json!(both(message, &[]))))
+        .collect::<Object<_, _>>()
+        .into()
+}
+
+fn script_words() -> Value {
+    json!({
+        "watermark": both("page_watermark", &[]), "closer": both("page_closer", &[]), "wider": both("page_wider", &[]),
+        "whole": both("page_whole", &[]), "interval": both("page_interval", &[]), "none": both("page_none", &[]),
+    })
+}
+
+/// Makes every text inert; results already are, titles and facts come from elsewhere.
+fn clean(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = inert(text),
+        Value::Array(items) => items.iter_mut().for_each(clean),
+        Value::Object(fields) => fields.values_mut().for_each(clean),
+        _ => {}
+    }
+}
+
+/// JSON that is safe inside a script element.
+fn embedded(data: &Value) -> String {
+    let mut text = String::new();
+    for c in data.to_string().chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => text.push_str(&format!("\\u{:04x}", c as u32)),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+/// The same value for the template.
+fn filled(value: &Value) -> Filled {
+    match value {
+        Value::Null => Filled::from(()),
+        Value::Bool(flag) => Filled::from(*flag),
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| Filled::from(number.as_f64()), Filled::from),
+        Value::String(text) => Filled::from(text.as_str()),
+        Value::Array(items) => items.iter().map(filled).collect(),
+        Value::Object(fields) => Filled::from_pairs(fields.iter().map(|(key, value)| (key.as_str(), filled(value)))),
+    }
+}

@@ -1,0 +1,140 @@
+//! The manual is executed: every console block of the README and the guide, on the demo city.
+//!
+//! A line after `$ ` is run; the lines below it are what it must say, where `…` stands for anything
+//! inside a line, and a line of `…` alone for any lines.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::demo::city;
+use crate::support::{copy, folder, text};
+
+struct Step {
+    line: usize,
+    command: String,
+    expected: Vec<String>,
+}
+
+fn steps(page: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut inside = false;
+    for (number, line) in page.lines().enumerate() {
+        if line.starts_with("```") {
+            inside = line == "```console";
+        } else if inside {
+            match line.strip_prefix("$ ") {
+                Some(command) => steps.push(Step {
+                    line: number + 1,
+                    command: command.to_owned(),
+                    expected: Vec::new(),
+                }),
+                None => match steps.last_mut() {
+                    Some(step) if step.command.ends_with('\\') => {
+                        step.command.push('\n');
+                        step.command.push_str(line);
+                    }
+                    Some(step) => step.expected.push(line.to_owned()),
+                    None => panic!("line {}: output before a command", number + 1),
+                },
+            }
+        }
+    }
+    steps
+}
+
+fn line_fits(pattern: &str, line: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('…') else {
+        return pattern.trim_end() == line.trim_end();
+    };
+    let Some(tail) = line.strip_prefix(first) else {
+        return false;
+    };
+    (0..=tail.len())
+        .filter(|at| tail.is_char_boundary(*at))
+        .any(|at| line_fits(rest, &tail[at..]))
+}
+
+fn fits(expected: &[String], lines: &[&str]) -> bool {
+    match expected.split_first() {
+        None => lines.is_empty(),
+        Some((any, rest)) if any == "…" => (0..=lines.len()).any(|at| fits(rest, &lines[at..])),
+        Some((pattern, rest)) => lines
+            .split_first()
+            .is_some_and(|(line, tail)| line_fits(pattern, line) && fits(rest, tail)),
+    }
+}
+
+fn execute(page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let steps = steps(&std::fs::read_to_string(&path).expect("a page"));
+    assert!(steps.len() >= 3, "{page} has no console blocks to execute");
+    let dir = folder();
+    let site = dir.path().join("demo");
+    copy(city(), &site);
+    crate::support::write_key(&site);
+    std::fs::copy(city().join("keys/site.key"), site.join("keys/site.key")).expect("the city's own key");
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_fenghuo"));
+    let mut script = String::new();
+    for (at, step) in steps.iter().enumerate() {
+        script.push_str(&format!("{}\nprintf '\\n@@@{at} %s\\n' \"$?\"\n", step.command));
+    }
+    let path_variable = format!(
+        "{}:{}",
+        program.parent().expect("a folder").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let output = Command::new("bash")
+        .arg("-c")
+        .arg(format!("exec 2>&1\n{script}"))
+        .current_dir(dir.path())
+        .env("PATH", path_variable)
+        .env("LANG", "C.UTF-8")
+        .env_remove("FENGHUO_SITE")
+        .output()
+        .expect("bash");
+    let said = text(&output.stdout);
+    let mut rest = said.as_str();
+    for (at, step) in steps.iter().enumerate() {
+        let (own, tail) = rest
+            .split_once(&format!("\n@@@{at} "))
+            .unwrap_or_else(|| panic!("{page}:{}: the shell ended\n{said}", step.line));
+        let (_, tail) = tail.split_once('\n').expect("a status line");
+        rest = tail;
+        let lines: Vec<&str> = own.lines().collect();
+        let lines = match lines.split_last() {
+            Some((last, head)) if last.is_empty() => head,
+            _ => &lines,
+        };
+        assert!(
+            fits(&step.expected, lines),
+            "{page}:{}: $ {}\nexpected\n{}\nfound\n{}",
+            step.line,
+            step.command,
+            step.expected.join("\n"),
+            lines.join("\n")
+        );
+    }
+}
+
+#[test]
+fn the_readme_tour_runs_as_printed() {
+    execute("README.md");
+}
+
+#[test]
+fn the_chinese_readme_tour_runs_as_printed() {
+    execute("README.zh-CN.md");
+}
+
+#[test]
+fn one_warning_is_traced_back_to_its_source_lines() {
+    execute("docs/guide/trace.md");
+}
+
+#[test]
+fn the_matcher_knows_a_difference() {
+    let expected = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    assert!(fits(&expected(&["a … c", "…"]), &["a b c", "d", "e"]));
+    assert!(!fits(&expected(&["a … c"]), &["a b d"]));
+    assert!(!fits(&expected(&["a"]), &["a", "b"]));
+}
