@@ -30,6 +30,8 @@
   const GRADES = { blue: "#3a6ea5", yellow: "#d9b021", orange: "#de7f2b", red: "#b8322a" };
   const palette = () => (dark.matches && !printing ? DARK : LIGHT);
   const font = getComputedStyle(document.body).fontFamily;
+  // letters of a chart grow with the page's own
+  const px = (size) => (printing ? size - 1 : Math.round((size * parseFloat(getComputedStyle(root).fontSize)) / 15.5));
 
   function number(value) {
     if (value === null || value === undefined) return "—";
@@ -75,7 +77,7 @@
   }
   const tooltip = (look) => ({
     backgroundColor: look.card, borderColor: look.rule, borderWidth: 1, padding: [8, 12], confine: true,
-    textStyle: { color: look.ink, fontFamily: font, fontSize: 13 }, extraCssText: "box-shadow:0 2px 10px rgba(0,0,0,.12);border-radius:2px",
+    textStyle: { color: look.ink, fontFamily: font, fontSize: px(13) }, extraCssText: "box-shadow:0 2px 10px rgba(0,0,0,.12);border-radius:2px",
   });
 
   // whiskers of an interval, beside their bar or on their point
@@ -107,33 +109,34 @@
     const plain = narrow() && !printing;
     const label = (at) => {
       const pair = spec.categories[at];
+      if (pair && spec.time && plain && pair[0].length === 10) return pair[0].slice(5);
       return !pair ? "" : plain || same(pair) ? pair[0] : pair[0] + "\n" + pair[1];
     };
     const categories = {
       type: "category", data: spec.categories.map((_, at) => at), inverse: across, axisTick: { show: false },
       axisLine: { lineStyle: { color: look.border } },
-      axisLabel: { color: look.ink, fontFamily: font, fontSize: 12, lineHeight: 15, formatter: (_, at) => label(at), hideOverlap: !across, interval: across ? 0 : "auto" },
+      axisLabel: { color: look.ink, fontFamily: font, fontSize: px(12), lineHeight: px(15), formatter: (_, at) => label(at), hideOverlap: !across, interval: across ? 0 : "auto" },
     };
     const values = {
       type: "value", splitLine: { lineStyle: { color: look.rule } }, splitNumber: plain ? 3 : 5,
-      axisLabel: { color: look.muted, fontFamily: font, fontSize: 11, formatter: (value) => number(value) },
+      axisLabel: { color: look.muted, fontFamily: font, fontSize: px(11), formatter: (value) => number(value) },
     };
     const series = [];
     spec.series.forEach((each, at) => {
       series.push({
         type: spec.line ? "line" : "bar", name: each.name[0], itemStyle: GRADES[each.name[1]] ? { color: GRADES[each.name[1]] } : {}, data: each.values, stack: spec.stacked ? "all" : undefined,
-        barGap: "12%", barCategoryGap: "34%", barMaxWidth: 26, symbol: each.values.length > 60 ? "none" : "circle", symbolSize: 5,
+        barGap: "12%", barCategoryGap: "34%", barMaxWidth: px(26), symbol: each.values.length > 60 ? "none" : "circle", symbolSize: 5,
         lineStyle: { width: 2 }, connectNulls: false, emphasis: { disabled: true },
-        label: { show: across && !spec.stacked && !each.lower && spec.series.length < 3, position: "right", color: look.muted, fontFamily: font, fontSize: 11, formatter: (at) => (at.value === null || at.value === undefined ? "" : number(at.value)) },
+        label: { show: across && !spec.stacked && !each.lower && spec.series.length < 3, position: "right", color: look.muted, fontFamily: font, fontSize: px(11), formatter: (at) => (at.value === null || at.value === undefined ? "" : number(at.value)) },
       });
       if (each.lower) series.push(whiskers(spec, each, at, across, look));
     });
     const several = spec.series.length > 1;
     return {
       animation: false, color: look.series, textStyle: { fontFamily: font },
-      grid: { left: 4, right: across ? 46 : 16, top: several ? 44 : 14, bottom: 4, containLabel: true },
+      grid: { left: across ? 4 : 12, right: across ? px(46) : plain ? 18 : px(36), top: several ? px(44) : 14, bottom: 4, containLabel: true },
       legend: several
-        ? { top: 0, left: 0, type: "scroll", icon: "roundRect", itemWidth: 12, itemHeight: 12, textStyle: { color: look.ink, fontFamily: font }, data: spec.series.map((each) => each.name[0]), formatter: (name) => { const found = spec.series.find((each) => each.name[0] === name); return !found || plain || same(found.name) ? name : name + " " + found.name[1]; } }
+        ? { top: 0, left: 0, type: "scroll", icon: "roundRect", itemWidth: 12, itemHeight: 12, textStyle: { color: look.ink, fontFamily: font, fontSize: px(12) }, data: spec.series.map((each) => each.name[0]), formatter: (name) => { const found = spec.series.find((each) => each.name[0] === name); return !found || plain || same(found.name) ? name : name + " " + found.name[1]; } }
         : undefined,
       tooltip: Object.assign(tooltip(look), {
         trigger: "axis", axisPointer: { type: spec.line ? "line" : "shadow", label: { show: false } },
@@ -151,9 +154,9 @@
     };
   }
   function seriesHeight(spec) {
-    if (spec.line || spec.time) return 300;
+    if (spec.line || spec.time) return px(300);
     const bars = spec.stacked ? 1 : spec.series.length;
-    return 60 + spec.categories.length * Math.max(34, 12 + bars * 15);
+    return px(60) + spec.categories.length * px(Math.max(34, 12 + bars * 15));
   }
 
   function bounds(spec) {
@@ -185,32 +188,34 @@
         const hollow = { fill: "rgba(0,0,0,0)", stroke: colour, lineWidth: 2.5 };
         if (size >= 14) return { type: "polygon", shape: { points: ring }, style: at ? hollow : filled };
         const [x, y] = api.coord(cell.centre);
-        if (at === 0) return { type: "circle", shape: { cx: x, cy: y, r: 4.5 }, style: filled };
-        return { type: "polygon", shape: { points: [[x, y - 8], [x + 8, y], [x, y + 8], [x - 8, y]] }, style: hollow };
+        const mark = narrow() ? 3 : 4.5;
+        const far = narrow() ? 5.5 : 8;
+        if (at === 0) return { type: "circle", shape: { cx: x, cy: y, r: mark }, style: filled };
+        return { type: "polygon", shape: { points: [[x, y - far], [x + far, y], [x, y + far], [x - far, y]] }, style: hollow };
       },
     };
   }
   function mapOption(spec, width, height, look) {
     const box = bounds(spec);
     const names = new Map(spec.areas.features.map((area) => [area.properties.name, area.properties.label]));
-    const name = (code) => (names.get(code) || [code])[0] || code;
+    const name = (code) => { const pair = names.get(code) || [code]; return pair[0] || pair[1] || ""; };
     const series = spec.layers.map((layer, at) => layerSeries(spec, layer, at, look));
     if (spec.points.length) {
-      series.push({ type: "scatter", coordinateSystem: "geo", symbolSize: 4, silent: true, z: 3, itemStyle: { color: look.muted }, data: spec.points.map((point) => point.at), label: { show: !narrow(), position: "right", color: look.muted, fontFamily: font, fontSize: 11, formatter: (point) => spec.points[point.dataIndex].label || "" } });
+      series.push({ type: "scatter", coordinateSystem: "geo", symbolSize: 4, silent: true, z: 3, itemStyle: { color: look.muted }, data: spec.points.map((point) => point.at), label: { show: !narrow(), position: "right", color: look.muted, fontFamily: font, fontSize: px(11), formatter: (point) => spec.points[point.dataIndex].label || "" } });
     }
     return {
       animation: false, textStyle: { fontFamily: font },
       geo: {
-        map: spec.id, left: 16, right: 16, top: 16, bottom: 16, roam: window.matchMedia("(pointer: coarse)").matches ? false : "move",
+        map: spec.id, layoutCenter: ["50%", "50%"], layoutSize: Math.min((width - 32) * Math.max(1, shapeOf(spec)), (height - 32) / Math.min(1, shapeOf(spec))), roam: window.matchMedia("(pointer: coarse)").matches ? false : "move",
         aspectScale: Math.cos((((box[1] + box[3]) / 2) * Math.PI) / 180), scaleLimit: { min: 1, max: 60 }, selectedMode: false, tooltip: { show: true },
         itemStyle: { areaColor: look.land, borderColor: look.border, borderWidth: 1 },
-        label: { show: true, color: look.muted, fontFamily: font, fontSize: narrow() ? 10 : 12, formatter: (area) => name(area.name) },
+        label: { show: true, color: look.muted, textBorderColor: look.land, textBorderWidth: 2, fontFamily: font, fontSize: px(narrow() ? 10 : 12), formatter: (area) => name(area.name) },
         emphasis: { itemStyle: { areaColor: look.land }, label: { color: look.ink } },
       },
       tooltip: Object.assign(tooltip(look), {
         trigger: "item",
         formatter(found) {
-          if (found.componentType === "geo") return tip(names.get(found.name) || [found.name], []);
+          if (found.componentType === "geo") return name(found.name) ? tip([name(found.name), (names.get(found.name) || [])[1]], []) : "";
           const layer = spec.layers[Number(String(found.seriesName).replace("layer", ""))];
           const cell = layer && layer.cells[found.dataIndex];
           if (!cell) return "";
@@ -222,10 +227,14 @@
       series, graphic: watermark(width, height, look.mark),
     };
   }
-  function mapHeight(spec, width) {
+  // height over width of the areas on the ground
+  function shapeOf(spec) {
     const box = bounds(spec);
-    const shape = ((box[3] - box[1]) / (box[2] - box[0])) / Math.cos((((box[1] + box[3]) / 2) * Math.PI) / 180);
-    return Math.round(Math.min(Math.max(width * (Number.isFinite(shape) ? shape : 0.6), 300), Math.max(420, Math.min(900, window.innerHeight * 0.85)))) ;
+    const shape = (box[3] - box[1]) / ((box[2] - box[0]) * Math.cos((((box[1] + box[3]) / 2) * Math.PI) / 180));
+    return Number.isFinite(shape) && shape > 0 ? shape : 0.6;
+  }
+  function mapHeight(spec, width) {
+    return Math.round(Math.min(Math.max(width * shapeOf(spec), 300), Math.max(420, Math.min(px(820), window.innerHeight * 0.85))));
   }
   function legend(spec, box, look) {
     const list = element("div", null, "legend");
@@ -289,6 +298,11 @@
       box.replaceChildren();
       const inner = element("div");
       inner.style.cssText = "position:absolute;inset:0";
+      // the picture is the inner box alone: the buttons beside it stay within reach of a screen reader
+      inner.setAttribute("role", "img");
+      inner.setAttribute("aria-label", box.getAttribute("aria-label"));
+      box.removeAttribute("role");
+      box.removeAttribute("aria-label");
       box.append(inner);
       if (spec.kind === "map") echarts.registerMap(spec.id, spec.areas);
       const chart = echarts.init(inner, null, { renderer: "svg", width: box.clientWidth, height: 300 });

@@ -35,31 +35,16 @@ pub(super) fn series(display: &Series, data: &Dataset) -> Option<Value> {
                 None => label(y),
             };
             let at = drawn.iter().position(|drawn| drawn.name == name).unwrap_or_else(|| {
-                drawn.push(Drawn {
-                    name,
-                    values: Vec::new(),
-                });
+                drawn.push(Drawn { name, values: Vec::new() });
                 drawn.len() - 1
             });
-            let cell = |column: &Option<String>| {
-                column
-                    .as_deref()
-                    .and_then(|name| number(data, row, name))
-                    .unwrap_or(Value::Null)
-            };
-            let point = [
-                number(data, row, y).unwrap_or(Value::Null),
-                cell(&display.lower),
-                cell(&display.upper),
-            ];
+            let cell = |column: &Option<String>| column.as_deref().and_then(|name| number(data, row, name)).unwrap_or(Value::Null);
+            let point = [number(data, row, y).unwrap_or(Value::Null), cell(&display.lower), cell(&display.upper)];
             drawn[at].set(place, point);
         }
     }
     let count = categories.len();
-    let series: Vec<Value> = drawn
-        .into_iter()
-        .map(|drawn| drawn.into_json(count, display.lower.is_some()))
-        .collect();
+    let series: Vec<Value> = drawn.into_iter().map(|drawn| drawn.into_json(count, display.lower.is_some())).collect();
     Some(json!({
         "line": display.line,
         "time": data.columns[x].nature == Nature::Time,
@@ -99,7 +84,7 @@ impl Drawn {
 /// The areas, cell layers and points of a map; a part whose query is switched off is `None`.
 pub(super) fn map(display: &Map, areas: &Dataset, layers: &[Option<&Dataset>], points: Option<&Dataset>) -> Value {
     let mut missing = 0_usize;
-    let features: Vec<Value> = areas
+    let mut features: Vec<Value> = areas
         .rows
         .iter()
         .filter_map(|row| {
@@ -122,12 +107,38 @@ pub(super) fn map(display: &Map, areas: &Dataset, layers: &[Option<&Dataset>], p
         .filter_map(|(layer, data)| data.map(|data| cells(layer, data, &mut missing)))
         .collect();
     let points: Vec<Value> = points.map(places).unwrap_or_default();
+    if features.is_empty() {
+        features.extend(frame(&layers));
+    }
     json!({
         "areas": { "type": "FeatureCollection", "features": features },
         "layers": layers,
         "points": points,
         "missing": missing,
     })
+}
+
+/// A nameless area around all cells, for a site whose areas have no boundaries.
+fn frame(layers: &[Value]) -> Option<Value> {
+    let centres: Vec<(f64, f64)> = layers
+        .iter()
+        .flat_map(|layer| layer["cells"].as_array().into_iter().flatten())
+        .filter_map(|cell| Some((cell["centre"][0].as_f64()?, cell["centre"][1].as_f64()?)))
+        .collect();
+    let first = *centres.first()?;
+    let (low, high) = centres.iter().fold((first, first), |(low, high), &(lon, lat)| {
+        ((low.0.min(lon), low.1.min(lat)), (high.0.max(lon), high.1.max(lat)))
+    });
+    // a single cell still needs a frame with an inside
+    let margin = 0.04 * (high.0 - low.0).max(high.1 - low.1).max(0.1);
+    let (west, south, east, north) = (low.0 - margin, low.1 - margin, high.0 + margin, high.1 + margin);
+    let corners = [(west, south), (east, south), (east, north), (west, north), (west, south)];
+    let ring: Vec<Value> = corners.into_iter().map(|(lon, lat)| geometry::position(lon, lat)).collect();
+    Some(json!({
+        "type": "Feature",
+        "properties": { "name": "frame", "label": ["", ""] },
+        "geometry": { "type": "Polygon", "coordinates": [ring] },
+    }))
 }
 
 fn cells(layer: &Layer, data: &Dataset, missing: &mut usize) -> Value {
@@ -158,18 +169,14 @@ fn places(data: &Dataset) -> Vec<Value> {
 /// Lower bounds of the colour classes: the smallest value, then quantiles; ties make fewer classes.
 fn steps(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
-    let mut steps: Vec<f64> = (0..CLASSES)
-        .filter_map(|class| values.get(values.len() * class / CLASSES).copied())
-        .collect();
+    let mut steps: Vec<f64> = (0..CLASSES).filter_map(|class| values.get(values.len() * class / CLASSES).copied()).collect();
     steps.dedup();
     steps
 }
 
 fn bilingual(data: &Dataset, row: &[Value], at: usize) -> [String; 2] {
     let first = words(&row[at], data.columns[at].nature);
-    let second = data
-        .english_of(at)
-        .map_or_else(|| first.clone(), |other| words(&row[other], data.columns[other].nature));
+    let second = data.english_of(at).map_or_else(|| first.clone(), |other| words(&row[other], data.columns[other].nature));
     [first, second]
 }
 
@@ -185,6 +192,14 @@ fn number(data: &Dataset, row: &[Value], column: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_without_boundaries_get_a_frame_and_nothing_gets_none() {
+        let layer = json!({ "cells": [{ "centre": [117.0, 34.0] }, { "centre": [118.0, 35.0] }] });
+        let frame = frame(&[layer]).unwrap();
+        assert_eq!(frame["geometry"]["coordinates"][0][2], json!([118.04, 35.04]));
+        assert!(super::frame(&[json!({ "cells": [] })]).is_none());
+    }
 
     #[test]
     fn classes_are_quantiles_and_ties_make_fewer() {

@@ -18,18 +18,8 @@ pub(super) struct Display {
 /// The kinds of display.
 #[derive(Debug, Clone)]
 pub(super) enum Shape {
-    Table {
-        data: String,
-        columns: Vec<String>,
-        rows: usize,
-    },
-    Number {
-        data: String,
-        value: String,
-        label: [String; 2],
-        unit: [String; 2],
-        note: Option<String>,
-    },
+    Table { data: String, columns: Vec<String>, rows: usize },
+    Number { data: String, value: String, label: [String; 2], unit: [String; 2], note: Option<String> },
     Series(Series),
     Map(Map),
 }
@@ -98,16 +88,9 @@ impl Display {
                 return None;
             }
         };
-        let known: Vec<&str> = ["kind", "title_zh", "title_en"]
-            .into_iter()
-            .chain(known.iter().copied())
-            .collect();
+        let known: Vec<&str> = ["kind", "title_zh", "title_en"].into_iter().chain(known.iter().copied()).collect();
         keys.finish(&known);
-        Some(Display {
-            title,
-            source: source.to_owned(),
-            shape,
-        })
+        Some(Display { title, source: source.to_owned(), shape })
     }
 
     /// The queries it needs; the first is its main one.
@@ -125,13 +108,10 @@ impl Display {
     /// The (query, column) pairs it needs.
     pub fn columns(&self) -> Vec<(&str, &str)> {
         match &self.shape {
-            Shape::Table { data, columns, .. } => {
-                columns.iter().map(|column| (data.as_str(), column.as_str())).collect()
+            Shape::Table { data, columns, .. } => columns.iter().map(|column| (data.as_str(), column.as_str())).collect(),
+            Shape::Number { data, value, note, .. } => {
+                std::iter::once(value).chain(note).map(|column| (data.as_str(), column.as_str())).collect()
             }
-            Shape::Number { data, value, note, .. } => std::iter::once(value)
-                .chain(note)
-                .map(|column| (data.as_str(), column.as_str()))
-                .collect(),
             Shape::Series(series) => std::iter::once(&series.x)
                 .chain(&series.y)
                 .chain(&series.split)
@@ -145,10 +125,7 @@ impl Display {
                     [&layer.cell, &layer.value, &layer.label[0], &layer.label[1]]
                         .map(|column| (layer.data.as_str(), column.as_str()))
                 });
-                let points = map
-                    .points
-                    .iter()
-                    .flat_map(|name| ["lon", "lat", "label"].map(|column| (name.as_str(), column)));
+                let points = map.points.iter().flat_map(|name| ["lon", "lat", "label"].map(|column| (name.as_str(), column)));
                 areas.into_iter().chain(layers).chain(points).collect()
             }
         }
@@ -159,14 +136,7 @@ type Known = &'static [&'static str];
 
 fn table_shape(keys: &mut Keys) -> (Shape, Known) {
     let rows = keys.count("rows", ROWS, ROWS_MOST);
-    (
-        Shape::Table {
-            data: keys.required("data"),
-            columns: keys.list("columns"),
-            rows,
-        },
-        &["data", "columns", "rows"],
-    )
+    (Shape::Table { data: keys.required("data"), columns: keys.list("columns"), rows }, &["data", "columns", "rows"])
 }
 
 fn number_shape(keys: &mut Keys) -> (Shape, Known) {
@@ -177,10 +147,7 @@ fn number_shape(keys: &mut Keys) -> (Shape, Known) {
         unit: keys.pair("unit_zh", "unit_en"),
         note: keys.optional("note"),
     };
-    (
-        shape,
-        &["data", "value", "label_zh", "label_en", "unit_zh", "unit_en", "note"],
-    )
+    (shape, &["data", "value", "label_zh", "label_en", "unit_zh", "unit_en", "note"])
 }
 
 fn series_shape(keys: &mut Keys, line: bool) -> (Shape, Known) {
@@ -199,12 +166,7 @@ fn series_shape(keys: &mut Keys, line: bool) -> (Shape, Known) {
         lower: keys.optional("lower"),
         upper: keys.optional("upper"),
     };
-    (
-        Shape::Series(series),
-        &[
-            "data", "x", "y", "series", "unit_zh", "unit_en", "stacked", "lower", "upper",
-        ],
-    )
+    (Shape::Series(series), &["data", "x", "y", "series", "unit_zh", "unit_en", "stacked", "lower", "upper"])
 }
 
 fn map_shape(keys: &mut Keys) -> (Shape, Known) {
@@ -212,47 +174,21 @@ fn map_shape(keys: &mut Keys) -> (Shape, Known) {
     let mut layers = Vec::new();
     for suffix in ["", "2"] {
         let key = |name: &str| format!("{name}{suffix}");
-        let Some(data) = keys.optional(&key("cells")) else {
-            continue;
-        };
-        let column =
-            |keys: &mut Keys, name: &str, usual: &str| keys.optional(&key(name)).unwrap_or_else(|| usual.to_owned());
+        let Some(data) = keys.optional(&key("cells")) else { continue };
+        let column = |keys: &mut Keys, name: &str, usual: &str| keys.optional(&key(name)).unwrap_or_else(|| usual.to_owned());
         layers.push(Layer {
             cell: column(keys, "cell_column", "cell"),
             value: keys.required(&key("value")),
-            label: [
-                column(keys, "label_zh", "label_zh"),
-                column(keys, "label_en", "label_en"),
-            ],
-            title: pair(
-                keys.optional(&key("layer_zh")).or(Some(data.clone())),
-                keys.optional(&key("layer_en")),
-            ),
+            label: [column(keys, "label_zh", "label_zh"), column(keys, "label_en", "label_en")],
+            title: pair(keys.optional(&key("layer_zh")).or(Some(data.clone())), keys.optional(&key("layer_en"))),
             data,
         });
     }
     let points = keys.optional("points");
-    (
-        Shape::Map(Map { areas, layers, points }),
-        &[
-            "areas",
-            "points",
-            "cells",
-            "cell_column",
-            "value",
-            "label_zh",
-            "label_en",
-            "layer_zh",
-            "layer_en",
-            "cells2",
-            "cell_column2",
-            "value2",
-            "label_zh2",
-            "label_en2",
-            "layer_zh2",
-            "layer_en2",
-        ],
-    )
+    (Shape::Map(Map { areas, layers, points }), &[
+        "areas", "points", "cells", "cell_column", "value", "label_zh", "label_en", "layer_zh", "layer_en", "cells2",
+        "cell_column2", "value2", "label_zh2", "label_en2", "layer_zh2", "layer_en2",
+    ])
 }
 
 /// Chinese and English; one stands in for the other.
@@ -272,20 +208,8 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    pub fn new(
-        path: &'a str,
-        source: &'a str,
-        line: usize,
-        table: toml::Table,
-        problems: &'a mut Vec<Problem>,
-    ) -> Keys<'a> {
-        Keys {
-            path,
-            source,
-            line,
-            table,
-            problems,
-        }
+    pub fn new(path: &'a str, source: &'a str, line: usize, table: toml::Table, problems: &'a mut Vec<Problem>) -> Keys<'a> {
+        Keys { path, source, line, table, problems }
     }
 
     pub fn required(&mut self, key: &str) -> String {
@@ -314,11 +238,7 @@ impl<'a> Keys<'a> {
 
     fn list(&mut self, key: &str) -> Vec<String> {
         let texts = |value: &toml::Value| -> Option<Vec<String>> {
-            value
-                .as_array()?
-                .iter()
-                .map(|item| item.as_str().map(str::to_owned))
-                .collect()
+            value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
         };
         match self.table.get(key).map(texts) {
             None => Vec::new(),
@@ -347,8 +267,7 @@ impl<'a> Keys<'a> {
 
     fn wrong<T>(&mut self, key: &str, message: &'static str) -> Option<T> {
         let message = Message::new(message, &[&key, &ROWS_MOST]);
-        self.problems
-            .push(text::problem_at_word(self.path, self.source, key, message));
+        self.problems.push(text::problem_at_word(self.path, self.source, key, message));
         None
     }
 
@@ -360,18 +279,12 @@ impl<'a> Keys<'a> {
     }
 
     fn unknown(&mut self, word: &str, known: &[&str]) {
-        self.problems
-            .push(text::unknown_key(self.path, self.source, word, known.iter()));
+        self.problems.push(text::unknown_key(self.path, self.source, word, known.iter()));
     }
 
     /// Names every key that is not known.
     pub fn finish(mut self, known: &[&str]) {
-        let unknown: Vec<String> = self
-            .table
-            .keys()
-            .filter(|key| !known.contains(&key.as_str()))
-            .cloned()
-            .collect();
+        let unknown: Vec<String> = self.table.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect();
         for key in unknown {
             self.unknown(&key, known);
         }

@@ -10,9 +10,9 @@ use serde_json::{Map as Object, Value, json};
 
 use super::display::{Display, Map, Shape};
 use super::document::Block;
-use super::grid::{Grid, NOTHING, grid, label, words};
+use super::grid::{self, Grid, NOTHING, grid, words};
 use super::prose;
-use super::result::{Dataset, Outcome, inert};
+use super::result::{Dataset, Nature, Outcome, inert};
 use super::{Facts, Workbook, both, chart};
 use crate::error::{Kind, Result, fail};
 
@@ -79,11 +79,7 @@ impl Page {
             return Some(format!("{}{more}", data.rows.len()));
         };
         let at = data.position(column)?;
-        Some(
-            data.rows
-                .first()
-                .map_or_else(|| NOTHING.to_owned(), |row| words(&row[at], data.columns[at].nature)),
-        )
+        Some(data.rows.first().map_or_else(|| NOTHING.to_owned(), |row| words(&row[at], data.columns[at].nature)))
     }
 
     pub(super) fn data(&self, query: &str) -> Option<&Dataset> {
@@ -126,12 +122,8 @@ impl Page {
             }
         }
         for block in blocks.iter_mut().filter(|block| block["kind"] == "numbers") {
-            let names: BTreeSet<String> = block["queries"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|name| name.as_str().map(str::to_owned))
-                .collect();
+            let names: BTreeSet<String> =
+                block["queries"].as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
             block["sources"] = self.sources(&names.iter().map(String::as_str).collect::<Vec<_>>(), true);
         }
         (blocks, charts)
@@ -151,13 +143,7 @@ impl Page {
         let Some(data) = main else { return figure };
         figure["truncated"] = Value::from(data.truncated.then_some(data.rows.len()));
         match &display.shape {
-            Shape::Number {
-                value,
-                label,
-                unit,
-                note,
-                ..
-            } => {
+            Shape::Number { value, label, unit, note, .. } => {
                 let cell = |column: &str| {
                     let at = data.position(column)?;
                     data.rows.first().map(|row| words(&row[at], data.columns[at].nature))
@@ -166,7 +152,7 @@ impl Page {
                 figure["unit"] = json!(unit);
                 figure["value"] = Value::from(cell(value).unwrap_or_else(|| NOTHING.to_owned()));
                 let note = note.as_deref().and_then(cell).filter(|note| note != NOTHING);
-                figure["note"] = note.map_or(Value::Null, |note| json!(label_pair(&note)));
+                figure["note"] = note.map_or(Value::Null, |note| json!(grid::label(&note)));
             }
             Shape::Table { columns, rows, .. } => {
                 figure["table"] = table(&grid(data, columns, *rows));
@@ -175,7 +161,7 @@ impl Page {
             Shape::Series(series) => {
                 figure["sources"] = self.sources(&display.queries(), true);
                 if let (false, Some(drawn)) = (data.rows.is_empty(), chart::series(series, data)) {
-                    self.draw(&mut figure, drawn, "series", charts);
+                    Self::draw(&mut figure, drawn, "series", charts);
                 }
             }
             Shape::Map(map) => {
@@ -183,13 +169,15 @@ impl Page {
                 let drawn = self.map(map, data);
                 figure["missing"] = drawn["missing"].clone();
                 figure["off_parts"] = self.off_parts(map);
-                self.draw(&mut figure, drawn, "map", charts);
+                if drawn["areas"]["features"].as_array().is_some_and(|areas| !areas.is_empty()) {
+                    Self::draw(&mut figure, drawn, "map", charts);
+                }
             }
         }
         figure
     }
 
-    fn draw(&self, figure: &mut Value, mut drawn: Value, kind: &str, charts: &mut Vec<Value>) {
+    fn draw(figure: &mut Value, mut drawn: Value, kind: &str, charts: &mut Vec<Value>) {
         let id = format!("chart-{}", charts.len() + 1);
         drawn["id"] = Value::from(id.clone());
         drawn["kind"] = Value::from(kind);
@@ -201,12 +189,7 @@ impl Page {
 
     fn map(&self, map: &Map, areas: &Dataset) -> Value {
         let layers: Vec<Option<&Dataset>> = map.layers.iter().map(|layer| self.data(&layer.data)).collect();
-        chart::map(
-            map,
-            areas,
-            &layers,
-            map.points.as_deref().and_then(|name| self.data(name)),
-        )
+        chart::map(map, areas, &layers, map.points.as_deref().and_then(|name| self.data(name)))
     }
 
     fn off_parts(&self, map: &Map) -> Value {
@@ -214,10 +197,7 @@ impl Page {
             Some(Outcome::Off(reason)) => Some(inert(reason)),
             _ => None,
         };
-        map.layers
-            .iter()
-            .filter_map(|layer| Some(json!({ "title": layer.title, "off": reason(&layer.data)? })))
-            .collect()
+        map.layers.iter().filter_map(|layer| Some(json!({ "title": layer.title, "off": reason(&layer.data)? }))).collect()
     }
 
     /// SQL, number of rows and, where a picture stands for them, the first rows of each query.
@@ -231,12 +211,7 @@ impl Page {
                 "table": data.filter(|_| rows).map(|data| table(&grid(data, &[], FALLBACK_ROWS))),
             })
         };
-        self.workbook
-            .queries
-            .iter()
-            .filter(|query| names.contains(&query.name.as_str()))
-            .map(source)
-            .collect()
+        self.workbook.queries.iter().filter(|query| names.contains(&query.name.as_str())).map(source).collect()
     }
 }
 
@@ -250,11 +225,7 @@ fn environment() -> std::result::Result<Environment<'static>, minijinja::Error> 
     let part = |key: &'static str, name: &'static str| {
         move |state: &State, value: Filled, words: Filled| {
             let context = Filled::from_pairs([(key, value), ("words", words)]);
-            state
-                .env()
-                .get_template(name)?
-                .render(context)
-                .map(Filled::from_safe_string)
+            state.env().get_template(name)?.render(context).map(Filled::from_safe_string)
         }
     };
     environment.add_filter("table", part("table", "table.html"));
@@ -276,72 +247,33 @@ fn push(block: &mut Value, key: &str, items: impl IntoIterator<Item = Value>) {
     }
 }
 
-/// A note `中文 / English` of a number in both languages.
-fn label_pair(note: &str) -> [String; 2] {
-    label(note)
-}
-
 fn table(grid: &Grid) -> Value {
-    let headings: Vec<Value> = grid
-        .headings
-        .iter()
-        .map(|heading| json!({ "label": heading.label, "numeric": heading.numeric }))
-        .collect();
+    let class = |nature| match nature {
+        Nature::Integer | Nature::Real => Some("n"),
+        Nature::Time => Some("t"),
+        Nature::Text => None,
+    };
+    let headings: Vec<Value> =
+        grid.headings.iter().map(|heading| json!({ "label": heading.label, "nature": class(heading.nature) })).collect();
     json!({ "headings": headings, "rows": grid.rows, "more": grid.more })
 }
 
+/// The page's own words: `page_x` of the catalogue under `x`.
 fn template_words() -> Value {
     let keys = [
-        "release",
-        "made_at",
-        "run",
-        "digest",
-        "synthetic",
-        "notes",
-        "boundary",
-        "off",
-        "more",
-        "empty",
-        "sources",
-        "rows",
-        "script",
-        "truncated",
-        "missing",
-        "audience",
-        "owner",
-        "purpose",
+        "page_release", "page_made_at", "page_run", "page_digest", "page_synthetic", "page_watermark", "page_notes",
+        "page_boundary", "page_off", "page_more", "page_empty", "page_sources", "page_rows", "page_script",
+        "page_truncated", "page_missing", "page_audience", "page_owner",
     ];
-    let catalogued = [
-        "page_release",
-        "page_made_at",
-        "page_run",
-        "page_digest",
-        "page_synthetic",
-        "page_notes",
-        "page_boundary",
-        "page_off",
-        "page_more",
-        "page_empty",
-        "page_sources",
-        "page_rows",
-        "page_script",
-        "page_truncated",
-        "page_missing",
-        "page_audience",
-        "page_owner",
-        "page_purpose",
-    ];
-    keys.into_iter()
-        .zip(catalogued)
-        .map(|(key, message)| (key.to_owned(), json!(both(message, &[]))))
-        .collect::<Object<_, _>>()
-        .into()
+    let words: Object<String, Value> =
+        keys.into_iter().map(|key| (key.trim_start_matches("page_").to_owned(), json!(both(key, &[])))).collect();
+    Value::Object(words)
 }
 
 fn script_words() -> Value {
     json!({
         "watermark": both("page_watermark", &[]), "closer": both("page_closer", &[]), "wider": both("page_wider", &[]),
-        "whole": both("page_whole", &[]), "interval": both("page_interval", &[]), "none": both("page_none", &[]),
+        "whole": both("page_whole", &[]), "none": both("page_none", &[]),
     })
 }
 
@@ -372,9 +304,7 @@ fn filled(value: &Value) -> Filled {
     match value {
         Value::Null => Filled::from(()),
         Value::Bool(flag) => Filled::from(*flag),
-        Value::Number(number) => number
-            .as_i64()
-            .map_or_else(|| Filled::from(number.as_f64()), Filled::from),
+        Value::Number(number) => number.as_i64().map_or_else(|| Filled::from(number.as_f64()), Filled::from),
         Value::String(text) => Filled::from(text.as_str()),
         Value::Array(items) => items.iter().map(filled).collect(),
         Value::Object(fields) => Filled::from_pairs(fields.iter().map(|(key, value)| (key.as_str(), filled(value)))),

@@ -52,16 +52,9 @@ impl Dataset {
         let columns = schema
             .fields()
             .iter()
-            .map(|field| Column {
-                name: field.name().clone(),
-                nature: nature(field.data_type()),
-            })
+            .map(|field| Column { name: field.name().clone(), nature: nature(field.data_type()) })
             .collect();
-        Dataset {
-            columns,
-            rows: Vec::new(),
-            truncated: false,
-        }
+        Dataset { columns, rows: Vec::new(), truncated: false }
     }
 
     /// Takes rows up to `limit` in all.
@@ -69,14 +62,9 @@ impl Dataset {
         let room = limit.saturating_sub(self.rows.len());
         self.truncated = batch.num_rows() > room;
         let batch = batch.slice(0, batch.num_rows().min(room));
-        let columns: Vec<Vec<Value>> = batch
-            .columns()
-            .iter()
-            .map(values)
-            .collect::<Result<_, _>>()
-            .map_err(unreadable)?;
-        self.rows
-            .extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column[row].clone()).collect()));
+        let columns: Vec<Vec<Value>> =
+            batch.columns().iter().map(values).collect::<Result<_, _>>().map_err(unreadable)?;
+        self.rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column[row].clone()).collect()));
         Ok(())
     }
 
@@ -114,20 +102,12 @@ fn values(array: &ArrayRef) -> Result<Vec<Value>, ArrowError> {
     match nature(array.data_type()) {
         Nature::Integer => {
             let array = cast(array, &DataType::Int64)?;
-            Ok(array
-                .as_primitive::<Int64Type>()
-                .iter()
-                .map(|value| value.map_or(Value::Null, Value::from))
-                .collect())
+            Ok(array.as_primitive::<Int64Type>().iter().map(|value| value.map_or(Value::Null, Value::from)).collect())
         }
         Nature::Real => {
             let array = cast(array, &DataType::Float64)?;
             // a value that is no number becomes null: JSON has no word for it
-            Ok(array
-                .as_primitive::<Float64Type>()
-                .iter()
-                .map(|value| value.map_or(Value::Null, Value::from))
-                .collect())
+            Ok(array.as_primitive::<Float64Type>().iter().map(|value| value.map_or(Value::Null, Value::from)).collect())
         }
         Nature::Time | Nature::Text => {
             let options = FormatOptions::default()
@@ -147,10 +127,7 @@ fn values(array: &ArrayRef) -> Result<Vec<Value>, ArrowError> {
 pub(super) fn inert(text: &str) -> String {
     let acts = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
-            || matches!(
-                c,
-                '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}'
-            )
+            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}')
             || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|c| if acts(c) { '\u{FFFD}' } else { c }).collect()
