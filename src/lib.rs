@@ -3,8 +3,9 @@
 //! Places, times and processes are scored; people never are. This page is the table of contents,
 //! lowest rank first; a module imports only from ranks below its own (docs/architecture.md).
 
+pub mod message; // -1 the catalogue of everything said to people, zh and en
+
 pub mod error; // 0  what can go wrong, and what the caller should do
-pub mod message; // 0  the catalogue of everything said to people, zh and en
 
 pub mod config; // 1  settings as values, the site's files
 pub mod place; // 1  cells, reference systems, distances, views

@@ -35,16 +35,31 @@ pub(super) fn series(display: &Series, data: &Dataset) -> Option<Value> {
                 None => label(y),
             };
             let at = drawn.iter().position(|drawn| drawn.name == name).unwrap_or_else(|| {
-                drawn.push(Drawn { name, values: Vec::new() });
+                drawn.push(Drawn {
+                    name,
+                    values: Vec::new(),
+                });
                 drawn.len() - 1
             });
-            let cell = |column: &Option<String>| column.as_deref().and_then(|name| number(data, row, name)).unwrap_or(Value::Null);
-            let point = [number(data, row, y).unwrap_or(Value::Null), cell(&display.lower), cell(&display.upper)];
+            let cell = |column: &Option<String>| {
+                column
+                    .as_deref()
+                    .and_then(|name| number(data, row, name))
+                    .unwrap_or(Value::Null)
+            };
+            let point = [
+                number(data, row, y).unwrap_or(Value::Null),
+                cell(&display.lower),
+                cell(&display.upper),
+            ];
             drawn[at].set(place, point);
         }
     }
     let count = categories.len();
-    let series: Vec<Value> = drawn.into_iter().map(|drawn| drawn.into_json(count, display.lower.is_some())).collect();
+    let series: Vec<Value> = drawn
+        .into_iter()
+        .map(|drawn| drawn.into_json(count, display.lower.is_some()))
+        .collect();
     Some(json!({
         "line": display.line,
         "time": data.columns[x].nature == Nature::Time,
@@ -132,8 +147,17 @@ fn frame(layers: &[Value]) -> Option<Value> {
     // a single cell still needs a frame with an inside
     let margin = 0.04 * (high.0 - low.0).max(high.1 - low.1).max(0.1);
     let (west, south, east, north) = (low.0 - margin, low.1 - margin, high.0 + margin, high.1 + margin);
-    let corners = [(west, south), (east, south), (east, north), (west, north), (west, south)];
-    let ring: Vec<Value> = corners.into_iter().map(|(lon, lat)| geometry::position(lon, lat)).collect();
+    let corners = [
+        (west, south),
+        (east, south),
+        (east, north),
+        (west, north),
+        (west, south),
+    ];
+    let ring: Vec<Value> = corners
+        .into_iter()
+        .map(|(lon, lat)| geometry::position(lon, lat))
+        .collect();
     Some(json!({
         "type": "Feature",
         "properties": { "name": "frame", "label": ["", ""] },
@@ -169,14 +193,18 @@ fn places(data: &Dataset) -> Vec<Value> {
 /// Lower bounds of the colour classes: the smallest value, then quantiles; ties make fewer classes.
 fn steps(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
-    let mut steps: Vec<f64> = (0..CLASSES).filter_map(|class| values.get(values.len() * class / CLASSES).copied()).collect();
+    let mut steps: Vec<f64> = (0..CLASSES)
+        .filter_map(|class| values.get(values.len() * class / CLASSES).copied())
+        .collect();
     steps.dedup();
     steps
 }
 
 fn bilingual(data: &Dataset, row: &[Value], at: usize) -> [String; 2] {
     let first = words(&row[at], data.columns[at].nature);
-    let second = data.english_of(at).map_or_else(|| first.clone(), |other| words(&row[other], data.columns[other].nature));
+    let second = data
+        .english_of(at)
+        .map_or_else(|| first.clone(), |other| words(&row[other], data.columns[other].nature));
     [first, second]
 }
 

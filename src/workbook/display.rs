@@ -2,9 +2,9 @@
 //!
 //! Reads and names faults; draws nothing.
 
+use super::keys::{Keys, pair};
 use crate::config::text;
 use crate::error::Problem;
-use crate::message::Message;
 
 /// One display.
 #[derive(Debug, Clone)]
@@ -18,8 +18,18 @@ pub(super) struct Display {
 /// The kinds of display.
 #[derive(Debug, Clone)]
 pub(super) enum Shape {
-    Table { data: String, columns: Vec<String>, rows: usize },
-    Number { data: String, value: String, label: [String; 2], unit: [String; 2], note: Option<String> },
+    Table {
+        data: String,
+        columns: Vec<String>,
+        rows: usize,
+    },
+    Number {
+        data: String,
+        value: String,
+        label: [String; 2],
+        unit: [String; 2],
+        note: Option<String>,
+    },
     Series(Series),
     Map(Map),
 }
@@ -59,11 +69,10 @@ pub(super) struct Layer {
 
 const KINDS: [&str; 5] = ["table", "number", "bar", "line", "map"];
 const ROWS: usize = 20;
-const ROWS_MOST: usize = 10_000;
 
 impl Display {
     /// Reads one display; what is wrong goes into `problems`. `fence_line` is the line of its fence.
-    pub fn parse(path: &str, source: &str, fence_line: usize, problems: &mut Vec<Problem>) -> Option<Display> {
+    pub(super) fn parse(path: &str, source: &str, fence_line: usize, problems: &mut Vec<Problem>) -> Option<Display> {
         let table: toml::Table = match source.parse() {
             Ok(table) => table,
             Err(cause) => {
@@ -88,13 +97,20 @@ impl Display {
                 return None;
             }
         };
-        let known: Vec<&str> = ["kind", "title_zh", "title_en"].into_iter().chain(known.iter().copied()).collect();
+        let known: Vec<&str> = ["kind", "title_zh", "title_en"]
+            .into_iter()
+            .chain(known.iter().copied())
+            .collect();
         keys.finish(&known);
-        Some(Display { title, source: source.to_owned(), shape })
+        Some(Display {
+            title,
+            source: source.to_owned(),
+            shape,
+        })
     }
 
     /// The queries it needs; the first is its main one.
-    pub fn queries(&self) -> Vec<&str> {
+    pub(super) fn queries(&self) -> Vec<&str> {
         match &self.shape {
             Shape::Table { data, .. } | Shape::Number { data, .. } => vec![data],
             Shape::Series(series) => vec![&series.data],
@@ -106,12 +122,15 @@ impl Display {
     }
 
     /// The (query, column) pairs it needs.
-    pub fn columns(&self) -> Vec<(&str, &str)> {
+    pub(super) fn columns(&self) -> Vec<(&str, &str)> {
         match &self.shape {
-            Shape::Table { data, columns, .. } => columns.iter().map(|column| (data.as_str(), column.as_str())).collect(),
-            Shape::Number { data, value, note, .. } => {
-                std::iter::once(value).chain(note).map(|column| (data.as_str(), column.as_str())).collect()
+            Shape::Table { data, columns, .. } => {
+                columns.iter().map(|column| (data.as_str(), column.as_str())).collect()
             }
+            Shape::Number { data, value, note, .. } => std::iter::once(value)
+                .chain(note)
+                .map(|column| (data.as_str(), column.as_str()))
+                .collect(),
             Shape::Series(series) => std::iter::once(&series.x)
                 .chain(&series.y)
                 .chain(&series.split)
@@ -125,7 +144,10 @@ impl Display {
                     [&layer.cell, &layer.value, &layer.label[0], &layer.label[1]]
                         .map(|column| (layer.data.as_str(), column.as_str()))
                 });
-                let points = map.points.iter().flat_map(|name| ["lon", "lat", "label"].map(|column| (name.as_str(), column)));
+                let points = map
+                    .points
+                    .iter()
+                    .flat_map(|name| ["lon", "lat", "label"].map(|column| (name.as_str(), column)));
                 areas.into_iter().chain(layers).chain(points).collect()
             }
         }
@@ -135,8 +157,15 @@ impl Display {
 type Known = &'static [&'static str];
 
 fn table_shape(keys: &mut Keys) -> (Shape, Known) {
-    let rows = keys.count("rows", ROWS, ROWS_MOST);
-    (Shape::Table { data: keys.required("data"), columns: keys.list("columns"), rows }, &["data", "columns", "rows"])
+    let rows = keys.count("rows", ROWS);
+    (
+        Shape::Table {
+            data: keys.required("data"),
+            columns: keys.list("columns"),
+            rows,
+        },
+        &["data", "columns", "rows"],
+    )
 }
 
 fn number_shape(keys: &mut Keys) -> (Shape, Known) {
@@ -147,14 +176,14 @@ fn number_shape(keys: &mut Keys) -> (Shape, Known) {
         unit: keys.pair("unit_zh", "unit_en"),
         note: keys.optional("note"),
     };
-    (shape, &["data", "value", "label_zh", "label_en", "unit_zh", "unit_en", "note"])
+    (
+        shape,
+        &["data", "value", "label_zh", "label_en", "unit_zh", "unit_en", "note"],
+    )
 }
 
 fn series_shape(keys: &mut Keys, line: bool) -> (Shape, Known) {
-    let y = keys.list("y");
-    if !keys.table.contains_key("y") {
-        keys.missing("y");
-    }
+    let y = keys.required_list("y");
     let series = Series {
         data: keys.required("data"),
         line,
@@ -166,7 +195,12 @@ fn series_shape(keys: &mut Keys, line: bool) -> (Shape, Known) {
         lower: keys.optional("lower"),
         upper: keys.optional("upper"),
     };
-    (Shape::Series(series), &["data", "x", "y", "series", "unit_zh", "unit_en", "stacked", "lower", "upper"])
+    (
+        Shape::Series(series),
+        &[
+            "data", "x", "y", "series", "unit_zh", "unit_en", "stacked", "lower", "upper",
+        ],
+    )
 }
 
 fn map_shape(keys: &mut Keys) -> (Shape, Known) {
@@ -174,119 +208,45 @@ fn map_shape(keys: &mut Keys) -> (Shape, Known) {
     let mut layers = Vec::new();
     for suffix in ["", "2"] {
         let key = |name: &str| format!("{name}{suffix}");
-        let Some(data) = keys.optional(&key("cells")) else { continue };
-        let column = |keys: &mut Keys, name: &str, usual: &str| keys.optional(&key(name)).unwrap_or_else(|| usual.to_owned());
+        let Some(data) = keys.optional(&key("cells")) else {
+            continue;
+        };
+        let column =
+            |keys: &mut Keys, name: &str, usual: &str| keys.optional(&key(name)).unwrap_or_else(|| usual.to_owned());
         layers.push(Layer {
             cell: column(keys, "cell_column", "cell"),
             value: keys.required(&key("value")),
-            label: [column(keys, "label_zh", "label_zh"), column(keys, "label_en", "label_en")],
-            title: pair(keys.optional(&key("layer_zh")).or(Some(data.clone())), keys.optional(&key("layer_en"))),
+            label: [
+                column(keys, "label_zh", "label_zh"),
+                column(keys, "label_en", "label_en"),
+            ],
+            title: pair(
+                keys.optional(&key("layer_zh")).or(Some(data.clone())),
+                keys.optional(&key("layer_en")),
+            ),
             data,
         });
     }
     let points = keys.optional("points");
-    (Shape::Map(Map { areas, layers, points }), &[
-        "areas", "points", "cells", "cell_column", "value", "label_zh", "label_en", "layer_zh", "layer_en", "cells2",
-        "cell_column2", "value2", "label_zh2", "label_en2", "layer_zh2", "layer_en2",
-    ])
-}
-
-/// Chinese and English; one stands in for the other.
-fn pair(zh: Option<String>, en: Option<String>) -> [String; 2] {
-    let first = zh.clone().or_else(|| en.clone()).unwrap_or_default();
-    [first, en.or(zh).unwrap_or_default()]
-}
-
-/// The keys of one piece of TOML while they are read.
-pub(super) struct Keys<'a> {
-    path: &'a str,
-    source: &'a str,
-    /// The line that is named where a key is missing.
-    line: usize,
-    table: toml::Table,
-    problems: &'a mut Vec<Problem>,
-}
-
-impl<'a> Keys<'a> {
-    pub fn new(path: &'a str, source: &'a str, line: usize, table: toml::Table, problems: &'a mut Vec<Problem>) -> Keys<'a> {
-        Keys { path, source, line, table, problems }
-    }
-
-    pub fn required(&mut self, key: &str) -> String {
-        match self.optional(key) {
-            Some(value) => value,
-            None => {
-                if !self.table.contains_key(key) {
-                    self.missing(key);
-                }
-                String::new()
-            }
-        }
-    }
-
-    pub fn optional(&mut self, key: &str) -> Option<String> {
-        match self.table.get(key) {
-            None => None,
-            Some(toml::Value::String(value)) if !value.trim().is_empty() => Some(value.clone()),
-            Some(_) => self.wrong(key, "workbook_expects_text"),
-        }
-    }
-
-    fn pair(&mut self, zh: &str, en: &str) -> [String; 2] {
-        pair(self.optional(zh), self.optional(en))
-    }
-
-    fn list(&mut self, key: &str) -> Vec<String> {
-        let texts = |value: &toml::Value| -> Option<Vec<String>> {
-            value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
-        };
-        match self.table.get(key).map(texts) {
-            None => Vec::new(),
-            Some(Some(list)) => list,
-            Some(None) => self.wrong(key, "workbook_expects_list").unwrap_or_default(),
-        }
-    }
-
-    fn flag(&mut self, key: &str) -> bool {
-        match self.table.get(key) {
-            None => false,
-            Some(toml::Value::Boolean(value)) => *value,
-            Some(_) => self.wrong(key, "workbook_expects_flag").unwrap_or_default(),
-        }
-    }
-
-    fn count(&mut self, key: &str, usual: usize, most: usize) -> usize {
-        match self.table.get(key) {
-            None => usual,
-            Some(value) => match value.as_integer().and_then(|count| usize::try_from(count).ok()) {
-                Some(count) if (1..=most).contains(&count) => count,
-                _ => self.wrong(key, "workbook_expects_count").unwrap_or(usual),
-            },
-        }
-    }
-
-    fn wrong<T>(&mut self, key: &str, message: &'static str) -> Option<T> {
-        let message = Message::new(message, &[&key, &ROWS_MOST]);
-        self.problems.push(text::problem_at_word(self.path, self.source, key, message));
-        None
-    }
-
-    fn missing(&mut self, key: &str) {
-        let mut problem = text::problem_at(self.path, self.source, 0, Message::new("workbook_key_missing", &[&key]));
-        problem.place.line = self.line;
-        problem.excerpt = None;
-        self.problems.push(problem);
-    }
-
-    fn unknown(&mut self, word: &str, known: &[&str]) {
-        self.problems.push(text::unknown_key(self.path, self.source, word, known.iter()));
-    }
-
-    /// Names every key that is not known.
-    pub fn finish(mut self, known: &[&str]) {
-        let unknown: Vec<String> = self.table.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect();
-        for key in unknown {
-            self.unknown(&key, known);
-        }
-    }
+    (
+        Shape::Map(Map { areas, layers, points }),
+        &[
+            "areas",
+            "points",
+            "cells",
+            "cell_column",
+            "value",
+            "label_zh",
+            "label_en",
+            "layer_zh",
+            "layer_en",
+            "cells2",
+            "cell_column2",
+            "value2",
+            "label_zh2",
+            "label_en2",
+            "layer_zh2",
+            "layer_en2",
+        ],
+    )
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
 
 use super::Workbook;
-use super::display::{Display, Keys};
+use super::display::Display;
+use super::keys::Keys;
 use super::prose;
 use crate::config::text;
 use crate::error::{Kind, Problem, Result, fail};
@@ -24,7 +25,7 @@ pub(super) struct Query {
 
 impl Query {
     /// The SQL moved to its line, so that places in errors are places in the workbook.
-    pub fn placed(&self) -> String {
+    pub(super) fn placed(&self) -> String {
         placed(&self.sql, self.line)
     }
 }
@@ -54,10 +55,17 @@ const FRONT_KEYS: [&str; 6] = ["id", "title_zh", "title_en", "owner", "purpose",
 pub(super) fn parse(path: &str, text: &str) -> Result<Workbook> {
     let invalid = |problems| Err(fail(Kind::Input, "workbook_invalid", &[&path]).with_problems(problems));
     let Some((front, body_at)) = front_matter(text) else {
-        return invalid(vec![text::problem_at(path, text, 0, Message::new("workbook_front_missing", &[]))]);
+        return invalid(vec![text::problem_at(
+            path,
+            text,
+            0,
+            Message::new("workbook_front_missing", &[]),
+        )]);
     };
     let source = placed(front, 2);
-    let table: toml::Table = source.parse().map_err(|cause| text::toml_error(path, &source, &cause))?;
+    let table: toml::Table = source
+        .parse()
+        .map_err(|cause| text::toml_error(path, &source, &cause))?;
     let mut problems = Vec::new();
     let mut keys = Keys::new(path, &source, 1, table, &mut problems);
     let id = keys.required("id");
@@ -66,15 +74,40 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Workbook> {
     let (owner, purpose) = (keys.optional("owner"), keys.optional("purpose"));
     keys.finish(&FRONT_KEYS);
 
-    let mut reader = Reader { path, text, body_at, problems, queries: Vec::new(), blocks: Vec::new(), mentions: Vec::new() };
+    let mut reader = Reader {
+        path,
+        text,
+        body_at,
+        problems,
+        queries: Vec::new(),
+        blocks: Vec::new(),
+        mentions: Vec::new(),
+    };
     reader.read();
     reader.resolve();
-    let Reader { problems, queries, blocks, mentions, .. } = reader;
+    let Reader {
+        problems,
+        queries,
+        blocks,
+        mentions,
+        ..
+    } = reader;
     if !problems.is_empty() {
         return invalid(problems);
     }
     let (path, text) = (path.to_owned(), text.to_owned());
-    Ok(Workbook { id, title, audience, owner, purpose, path, text, queries, blocks, mentions })
+    Ok(Workbook {
+        id,
+        title,
+        audience,
+        owner,
+        purpose,
+        path,
+        text,
+        queries,
+        blocks,
+        mentions,
+    })
 }
 
 /// Text moved down to a one-based line.
@@ -128,7 +161,13 @@ impl Reader<'_> {
                     self.flush(&mut prose);
                     let (word, rest) = info.split_once(char::is_whitespace).unwrap_or((&info, ""));
                     let (word, rest) = (word.to_owned(), rest.trim().to_owned());
-                    fence = Some(Fence { word, rest, at, body: String::new(), body_at: at });
+                    fence = Some(Fence {
+                        word,
+                        rest,
+                        at,
+                        body: String::new(),
+                        body_at: at,
+                    });
                 }
                 Event::Text(words) if fence.is_some() => {
                     if let Some(fence) = &mut fence {
@@ -160,7 +199,8 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, offset: usize, message: Message) {
-        self.problems.push(text::problem_at(self.path, self.text, offset, message));
+        self.problems
+            .push(text::problem_at(self.path, self.text, offset, message));
     }
 
     fn fence(&mut self, fence: &Fence) {
@@ -176,34 +216,53 @@ impl Reader<'_> {
             return;
         }
         let name = fence.rest.strip_prefix("name=").unwrap_or_default();
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        if name.is_empty()
+            || !name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
             return self.problem(fence.at, Message::new("workbook_query_unnamed", &[]));
         }
         if self.queries.iter().any(|query| query.name == name) {
             return self.problem(fence.at, Message::new("workbook_query_twice", &[&name]));
         }
-        self.queries.push(Query { name: name.to_owned(), sql: fence.body.clone(), line });
+        self.queries.push(Query {
+            name: name.to_owned(),
+            sql: fence.body.clone(),
+            line,
+        });
         self.blocks.push(Block::Query(name.to_owned()));
     }
 
     /// Every named query must exist; a query that a display shows needs no place of its own.
     fn resolve(&mut self) {
-        let names: BTreeMap<&str, usize> = self.queries.iter().map(|query| (query.name.as_str(), query.line)).collect();
+        let names: BTreeMap<&str, usize> = self
+            .queries
+            .iter()
+            .map(|query| (query.name.as_str(), query.line))
+            .collect();
         let mut shown = Vec::new();
         for block in &self.blocks {
             let Block::Display(display) = block else { continue };
             for name in display.queries() {
                 shown.push(name.to_owned());
                 if !names.contains_key(name) {
-                    self.problems.push(text::unknown_key(self.path, &display.source, name, names.keys()));
+                    self.problems
+                        .push(text::unknown_key(self.path, &display.source, name, names.keys()));
                 }
             }
         }
-        for mention in self.mentions.iter().filter(|mention| !names.contains_key(mention.query.as_str())) {
+        for mention in self
+            .mentions
+            .iter()
+            .filter(|mention| !names.contains_key(mention.query.as_str()))
+        {
             let message = text::unknown_key(self.path, "", &mention.query, names.keys()).message;
-            self.problems.push(text::problem_at(self.path, self.text, mention.offset, message));
+            self.problems
+                .push(text::problem_at(self.path, self.text, mention.offset, message));
         }
-        self.blocks.retain(|block| !matches!(block, Block::Query(name) if shown.contains(name)));
+        self.blocks
+            .retain(|block| !matches!(block, Block::Query(name) if shown.contains(name)));
     }
 }
 

@@ -23,7 +23,10 @@ pub(super) fn from_wkt(wkt: &str) -> Option<Value> {
 
 /// The corners of an H3 cell and its centre; `None` for an integer that is no cell.
 pub(super) fn from_cell(index: i64) -> Option<(Vec<Value>, Value)> {
-    let corners = cell::boundary(index)?.into_iter().map(|(lon, lat)| position(lon, lat)).collect();
+    let corners = cell::boundary(index)?
+        .into_iter()
+        .map(|(lon, lat)| position(lon, lat))
+        .collect();
     let (lon, lat) = cell::centre(index)?;
     Some((corners, position(lon, lat)))
 }
@@ -45,7 +48,9 @@ fn ring(text: &str) -> Option<Value> {
 }
 
 fn point(text: &str) -> Option<Value> {
-    let mut numbers = text.split_whitespace().map(|number| number.parse::<f64>().ok().filter(|n| n.is_finite()));
+    let mut numbers = text
+        .split_whitespace()
+        .map(|number| number.parse::<f64>().ok().filter(|n| n.is_finite()));
     Some(position(numbers.next()??, numbers.next()??))
 }
 
@@ -93,8 +98,18 @@ mod tests {
 
     #[test]
     fn text_that_is_no_polygon_gives_none() {
-        for wrong in ["", "POINT (1 2)", "POLYGON", "POLYGON (", "POLYGON ((0 0, 1 1", "POLYGON ((0 0, x 1, 1 1, 0 0))",
-            "POLYGON ((0 0, 1 1, 0 0))", "POLYGON ()", "POLYGON ((1 nan, 1 2, 2 2, 1 1))", ")("] {
+        for wrong in [
+            "",
+            "POINT (1 2)",
+            "POLYGON",
+            "POLYGON (",
+            "POLYGON ((0 0, 1 1",
+            "POLYGON ((0 0, x 1, 1 1, 0 0))",
+            "POLYGON ((0 0, 1 1, 0 0))",
+            "POLYGON ()",
+            "POLYGON ((1 nan, 1 2, 2 2, 1 1))",
+            ")(",
+        ] {
             assert_eq!(from_wkt(wrong), None, "{wrong}");
         }
     }

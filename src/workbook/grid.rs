@@ -35,7 +35,9 @@ pub(super) fn grid(data: &Dataset, columns: &[String], limit: usize) -> Grid {
     };
     let headings = shown.iter().map(|&at| heading(&data.columns[at])).collect();
     let taken = &data.rows[..limit.min(data.rows.len())];
-    let decimals: Vec<usize> = (0..data.columns.len()).map(|at| places(taken, at, data.columns[at].nature)).collect();
+    let decimals: Vec<usize> = (0..data.columns.len())
+        .map(|at| places(taken, at, data.columns[at].nature))
+        .collect();
     let cell = |row: &Vec<Value>, at: usize| {
         let text = |at: usize| match (&row[at], data.columns[at].nature) {
             (Value::Number(number), Nature::Real) => fixed(number.as_f64().unwrap_or_default(), decimals[at]),
@@ -45,12 +47,22 @@ pub(super) fn grid(data: &Dataset, columns: &[String], limit: usize) -> Grid {
         let second = data.english_of(at).map_or_else(|| first.clone(), text);
         [first, second]
     };
-    let rows = taken.iter().map(|row| shown.iter().map(|&at| cell(row, at)).collect()).collect();
-    Grid { headings, rows, more: data.rows.len().saturating_sub(limit) }
+    let rows = taken
+        .iter()
+        .map(|row| shown.iter().map(|&at| cell(row, at)).collect())
+        .collect();
+    Grid {
+        headings,
+        rows,
+        more: data.rows.len().saturating_sub(limit),
+    }
 }
 
 fn heading(column: &Column) -> Heading {
-    Heading { label: label(&column.name), nature: column.nature }
+    Heading {
+        label: label(&column.name),
+        nature: column.nature,
+    }
 }
 
 /// Both languages of a column's name.
@@ -76,7 +88,11 @@ fn places(rows: &[Vec<Value>], at: usize, nature: Nature) -> usize {
     if nature != Nature::Real {
         return 0;
     }
-    rows.iter().filter_map(|row| row[at].as_f64()).map(|number| decimals_of(&real(number))).max().unwrap_or_default()
+    rows.iter()
+        .filter_map(|row| row[at].as_f64())
+        .map(|number| decimals_of(&real(number)))
+        .max()
+        .unwrap_or_default()
 }
 
 fn decimals_of(text: &str) -> usize {
@@ -96,7 +112,11 @@ fn real(number: f64) -> String {
         }
     };
     let text = format!("{number:.decimals$}");
-    let needed = decimals_of(if text.contains('.') { text.trim_end_matches('0') } else { &text });
+    let needed = decimals_of(if text.contains('.') {
+        text.trim_end_matches('0')
+    } else {
+        &text
+    });
     fixed(number, needed)
 }
 
@@ -138,11 +158,25 @@ mod tests {
 
     #[test]
     fn the_points_of_a_column_stand_under_each_other() {
-        let columns = vec![Column { name: "n".into(), nature: Nature::Real }];
-        let data = Dataset { columns, rows: vec![vec![33.0.into()], vec![1342.26.into()], vec![Value::Null]], truncated: false };
-        let texts: Vec<String> = grid(&data, &[], 9).rows.into_iter().map(|row| row[0][0].clone()).collect();
+        let columns = vec![Column {
+            name: "n".into(),
+            nature: Nature::Real,
+        }];
+        let data = Dataset {
+            columns,
+            rows: vec![vec![33.0.into()], vec![1342.26.into()], vec![Value::Null]],
+            truncated: false,
+        };
+        let texts: Vec<String> = grid(&data, &[], 9)
+            .rows
+            .into_iter()
+            .map(|row| row[0][0].clone())
+            .collect();
         assert_eq!(texts, ["33", "1,342", NOTHING]);
-        let data = Dataset { rows: vec![vec![33.0.into()], vec![471.8.into()]], ..data };
+        let data = Dataset {
+            rows: vec![vec![33.0.into()], vec![471.8.into()]],
+            ..data
+        };
         assert_eq!(grid(&data, &[], 9).rows[0][0][0], "33.0");
     }
 

@@ -9,9 +9,11 @@ mod display;
 mod document;
 mod geometry;
 mod grid;
+mod keys;
 mod page;
 mod prose;
 mod result;
+mod template;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -97,7 +99,11 @@ impl Workbook {
             results.insert(query.name.clone(), outcome);
         }
         self.verify(self.column_problems(&columns))?;
-        Ok(Page { workbook: self.clone(), facts: facts.clone(), results })
+        Ok(Page {
+            workbook: self.clone(),
+            facts: facts.clone(),
+            results,
+        })
     }
 
     /// Plans every query whose tables are switched on, runs nothing.
@@ -107,10 +113,19 @@ impl Workbook {
     pub async fn check(&self, session: &Session, off: &BTreeMap<String, String>) -> Result<()> {
         let mut problems = Vec::new();
         let mut columns = BTreeMap::new();
-        for query in self.queries.iter().filter(|query| off_reason(&query.sql, off).is_none()) {
+        for query in self
+            .queries
+            .iter()
+            .filter(|query| off_reason(&query.sql, off).is_none())
+        {
             match session.plan(&self.path, &query.placed()).await {
                 Ok(plan) => {
-                    let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+                    let names = plan
+                        .schema()
+                        .fields()
+                        .iter()
+                        .map(|field| field.name().clone())
+                        .collect();
                     columns.insert(query.name.clone(), names);
                 }
                 Err(error) if error.problems().is_empty() => return Err(error),
@@ -148,7 +163,10 @@ impl Workbook {
         for block in &self.blocks {
             let Block::Display(display) = block else { continue };
             for (query, column) in display.columns() {
-                if let Some(names) = known.get(query).filter(|names| !names.iter().any(|name| name == column)) {
+                if let Some(names) = known
+                    .get(query)
+                    .filter(|names| !names.iter().any(|name| name == column))
+                {
                     problems.push(text::unknown_key(&self.path, &display.source, column, names.iter()));
                 }
             }
@@ -170,14 +188,22 @@ fn off_reason<'a>(sql: &str, off: &'a BTreeMap<String, String>) -> Option<&'a st
     let names = |table: &str| {
         sql.match_indices(table).any(|(at, _)| {
             !is_word(sql[..at].chars().next_back())
-                && !sql[at + table.len()..].chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_')
+                && !sql[at + table.len()..]
+                    .chars()
+                    .next()
+                    .is_some_and(|c| c.is_alphanumeric() || c == '_')
         })
     };
-    off.iter().find(|(table, _)| names(table)).map(|(_, reason)| reason.as_str())
+    off.iter()
+        .find(|(table, _)| names(table))
+        .map(|(_, reason)| reason.as_str())
 }
 
 /// A text of the catalogue in Chinese and English.
 fn both(key: &'static str, args: &[&dyn std::fmt::Display]) -> [String; 2] {
     let message = Message::new(key, args);
-    [message.in_language(Language::Chinese), message.in_language(Language::English)]
+    [
+        message.in_language(Language::Chinese),
+        message.in_language(Language::English),
+    ]
 }

@@ -1,29 +1,18 @@
 //! A workbook's results as one HTML file that opens anywhere without a request.
 //!
-//! The template decides the order, this module what each part holds. All text is escaped by the
-//! template; data for the script travel as JSON in which no character can end the script element.
+//! This module says what each part of the page holds; how it is written stands in the template.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minijinja::{AutoEscape, Environment, State, Value as Filled};
-use serde_json::{Map as Object, Value, json};
+use serde_json::{Value, json};
 
 use super::display::{Display, Map, Shape};
 use super::document::Block;
 use super::grid::{self, Grid, NOTHING, grid, words};
 use super::prose;
 use super::result::{Dataset, Nature, Outcome, inert};
-use super::{Facts, Workbook, both, chart};
-use crate::error::{Kind, Result, fail};
-
-const TEMPLATES: [(&str, &str); 3] = [
-    ("page.html", include_str!("../../web/page.html")),
-    ("table.html", include_str!("../../web/table.html")),
-    ("sources.html", include_str!("../../web/sources.html")),
-];
-const STYLE: &str = include_str!("../../web/page.css");
-const SCRIPT: &str = include_str!("../../web/page.js");
-const ECHARTS: &str = include_str!("../../web/vendor/echarts.min.js");
+use super::{Facts, Workbook, chart, template};
+use crate::error::Result;
 
 /// Rows of a chart's data that stay readable without scripts.
 const FALLBACK_ROWS: usize = 200;
@@ -44,28 +33,25 @@ impl Page {
     /// # Errors
     /// `Bug` where the template does not fit.
     pub fn html(&self) -> Result<String> {
-        let failed = |cause: minijinja::Error| fail(Kind::Bug, "page_failed", &[]).because(format!("{cause:#}"));
         let (blocks, charts) = self.blocks();
-        let data = json!({ "synthetic": self.facts.synthetic, "words": script_words(), "charts": charts });
-        let facts = &self.facts;
-        let mut page = json!({
-            "id": self.workbook.id, "title": self.workbook.title, "audience": self.workbook.audience,
-            "owner": self.workbook.owner, "purpose": self.workbook.purpose,
-            "site": facts.site_title, "release": facts.release, "made_at": facts.made_at, "run_id": facts.run_id,
-            "digest": facts.digest, "digest_short": facts.digest.chars().take(DIGEST_SHOWN).collect::<String>(),
-            "synthetic": facts.synthetic, "notes": facts.notes, "words": template_words(), "blocks": blocks,
+        let (workbook, facts) = (&self.workbook, &self.facts);
+        let page = json!({
+            "id": workbook.id,
+            "title": workbook.title,
+            "audience": workbook.audience,
+            "owner": workbook.owner,
+            "purpose": workbook.purpose,
+            "site": facts.site_title,
+            "release": facts.release,
+            "made_at": facts.made_at,
+            "run_id": facts.run_id,
+            "digest": facts.digest,
+            "digest_short": facts.digest.chars().take(DIGEST_SHOWN).collect::<String>(),
+            "synthetic": facts.synthetic,
+            "notes": facts.notes,
+            "blocks": blocks,
         });
-        clean(&mut page);
-        let environment = environment().map_err(failed)?;
-        let context = [
-            ("page", filled(&page)),
-            ("style", Filled::from_safe_string(STYLE.to_owned())),
-            ("script", Filled::from_safe_string(SCRIPT.to_owned())),
-            ("echarts", Filled::from_safe_string(ECHARTS.to_owned())),
-            ("data", Filled::from_safe_string(embedded(&data))),
-        ];
-        let template = environment.get_template("page.html").map_err(failed)?;
-        template.render(Filled::from_pairs(context)).map_err(failed)
+        template::render(page, json!({ "synthetic": facts.synthetic, "charts": charts }))
     }
 
     /// What prose finds in the results.
@@ -79,7 +65,11 @@ impl Page {
             return Some(format!("{}{more}", data.rows.len()));
         };
         let at = data.position(column)?;
-        Some(data.rows.first().map_or_else(|| NOTHING.to_owned(), |row| words(&row[at], data.columns[at].nature)))
+        Some(
+            data.rows
+                .first()
+                .map_or_else(|| NOTHING.to_owned(), |row| words(&row[at], data.columns[at].nature)),
+        )
     }
 
     pub(super) fn data(&self, query: &str) -> Option<&Dataset> {
@@ -122,8 +112,12 @@ impl Page {
             }
         }
         for block in blocks.iter_mut().filter(|block| block["kind"] == "numbers") {
-            let names: BTreeSet<String> =
-                block["queries"].as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+            let names: BTreeSet<String> = block["queries"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect();
             block["sources"] = self.sources(&names.iter().map(String::as_str).collect::<Vec<_>>(), true);
         }
         (blocks, charts)
@@ -143,7 +137,13 @@ impl Page {
         let Some(data) = main else { return figure };
         figure["truncated"] = Value::from(data.truncated.then_some(data.rows.len()));
         match &display.shape {
-            Shape::Number { value, label, unit, note, .. } => {
+            Shape::Number {
+                value,
+                label,
+                unit,
+                note,
+                ..
+            } => {
                 let cell = |column: &str| {
                     let at = data.position(column)?;
                     data.rows.first().map(|row| words(&row[at], data.columns[at].nature))
@@ -169,7 +169,10 @@ impl Page {
                 let drawn = self.map(map, data);
                 figure["missing"] = drawn["missing"].clone();
                 figure["off_parts"] = self.off_parts(map);
-                if drawn["areas"]["features"].as_array().is_some_and(|areas| !areas.is_empty()) {
+                if drawn["areas"]["features"]
+                    .as_array()
+                    .is_some_and(|areas| !areas.is_empty())
+                {
                     Self::draw(&mut figure, drawn, "map", charts);
                 }
             }
@@ -189,7 +192,12 @@ impl Page {
 
     fn map(&self, map: &Map, areas: &Dataset) -> Value {
         let layers: Vec<Option<&Dataset>> = map.layers.iter().map(|layer| self.data(&layer.data)).collect();
-        chart::map(map, areas, &layers, map.points.as_deref().and_then(|name| self.data(name)))
+        chart::map(
+            map,
+            areas,
+            &layers,
+            map.points.as_deref().and_then(|name| self.data(name)),
+        )
     }
 
     fn off_parts(&self, map: &Map) -> Value {
@@ -197,7 +205,10 @@ impl Page {
             Some(Outcome::Off(reason)) => Some(inert(reason)),
             _ => None,
         };
-        map.layers.iter().filter_map(|layer| Some(json!({ "title": layer.title, "off": reason(&layer.data)? }))).collect()
+        map.layers
+            .iter()
+            .filter_map(|layer| Some(json!({ "title": layer.title, "off": reason(&layer.data)? })))
+            .collect()
     }
 
     /// SQL, number of rows and, where a picture stands for them, the first rows of each query.
@@ -211,26 +222,13 @@ impl Page {
                 "table": data.filter(|_| rows).map(|data| table(&grid(data, &[], FALLBACK_ROWS))),
             })
         };
-        self.workbook.queries.iter().filter(|query| names.contains(&query.name.as_str())).map(source).collect()
+        self.workbook
+            .queries
+            .iter()
+            .filter(|query| names.contains(&query.name.as_str()))
+            .map(source)
+            .collect()
     }
-}
-
-/// The templates; `table` and `sources` draw their value with the template of that name.
-fn environment() -> std::result::Result<Environment<'static>, minijinja::Error> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    for (name, text) in TEMPLATES {
-        environment.add_template(name, text)?;
-    }
-    let part = |key: &'static str, name: &'static str| {
-        move |state: &State, value: Filled, words: Filled| {
-            let context = Filled::from_pairs([(key, value), ("words", words)]);
-            state.env().get_template(name)?.render(context).map(Filled::from_safe_string)
-        }
-    };
-    environment.add_filter("table", part("table", "table.html"));
-    environment.add_filter("sources", part("sources", "sources.html"));
-    Ok(environment)
 }
 
 fn group_of(display: &Display) -> &'static str {
@@ -253,60 +251,10 @@ fn table(grid: &Grid) -> Value {
         Nature::Time => Some("t"),
         Nature::Text => None,
     };
-    let headings: Vec<Value> =
-        grid.headings.iter().map(|heading| json!({ "label": heading.label, "nature": class(heading.nature) })).collect();
+    let headings: Vec<Value> = grid
+        .headings
+        .iter()
+        .map(|heading| json!({ "label": heading.label, "nature": class(heading.nature) }))
+        .collect();
     json!({ "headings": headings, "rows": grid.rows, "more": grid.more })
-}
-
-/// The page's own words: `page_x` of the catalogue under `x`.
-fn template_words() -> Value {
-    let keys = [
-        "page_release", "page_made_at", "page_run", "page_digest", "page_synthetic", "page_watermark", "page_notes",
-        "page_boundary", "page_off", "page_more", "page_empty", "page_sources", "page_rows", "page_script",
-        "page_truncated", "page_missing", "page_audience", "page_owner",
-    ];
-    let words: Object<String, Value> =
-        keys.into_iter().map(|key| (key.trim_start_matches("page_").to_owned(), json!(both(key, &[])))).collect();
-    Value::Object(words)
-}
-
-fn script_words() -> Value {
-    json!({
-        "watermark": both("page_watermark", &[]), "closer": both("page_closer", &[]), "wider": both("page_wider", &[]),
-        "whole": both("page_whole", &[]), "none": both("page_none", &[]),
-    })
-}
-
-/// Makes every text inert; results already are, titles and facts come from elsewhere.
-fn clean(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = inert(text),
-        Value::Array(items) => items.iter_mut().for_each(clean),
-        Value::Object(fields) => fields.values_mut().for_each(clean),
-        _ => {}
-    }
-}
-
-/// JSON that is safe inside a script element.
-fn embedded(data: &Value) -> String {
-    let mut text = String::new();
-    for c in data.to_string().chars() {
-        match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => text.push_str(&format!("\\u{:04x}", c as u32)),
-            other => text.push(other),
-        }
-    }
-    text
-}
-
-/// The same value for the template.
-fn filled(value: &Value) -> Filled {
-    match value {
-        Value::Null => Filled::from(()),
-        Value::Bool(flag) => Filled::from(*flag),
-        Value::Number(number) => number.as_i64().map_or_else(|| Filled::from(number.as_f64()), Filled::from),
-        Value::String(text) => Filled::from(text.as_str()),
-        Value::Array(items) => items.iter().map(filled).collect(),
-        Value::Object(fields) => Filled::from_pairs(fields.iter().map(|(key, value)| (key.as_str(), filled(value)))),
-    }
 }

@@ -3,8 +3,8 @@
 //! Markup inside Markdown is shown, not obeyed, and links lead to pages only: a workbook cannot make
 //! its page run or fetch anything. A heading `预警 / Warnings` is Chinese with English beneath.
 
-use pulldown_cmark::{CowStr, Event, Tag, TagEnd, html};
 use pulldown_cmark::HeadingLevel;
+use pulldown_cmark::{CowStr, Event, Tag, TagEnd, html};
 
 use super::document::Mention;
 use crate::message::Language;
@@ -16,7 +16,11 @@ pub(super) type Lookup<'a> = dyn Fn(&str, Option<&str>) -> Option<String> + 'a;
 pub(super) fn mentions(text: &str, at: usize) -> Vec<Mention> {
     let mut found = Vec::new();
     fill(text, &mut |offset, query, column| {
-        found.push(Mention { query: query.to_owned(), column: column.map(str::to_owned), offset: at + offset });
+        found.push(Mention {
+            query: query.to_owned(),
+            column: column.map(str::to_owned),
+            offset: at + offset,
+        });
         None
     });
     found
@@ -29,16 +33,24 @@ type Found<'a> = dyn FnMut(usize, &str, Option<&str>) -> Option<String> + 'a;
 fn fill(text: &str, value: &mut Found) -> String {
     let is_name = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     let mut filled = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(open) = text[at..].find('{').map(|found| at + found) {
         filled.push_str(&text[at..open]);
-        let inner = text[open + 1..].find('}').map(|close| &text[open + 1..open + 1 + close]);
+        let inner = text[open + 1..]
+            .find('}')
+            .map(|close| &text[open + 1..open + 1 + close]);
         let named = inner.and_then(|inner| {
-            let (query, column) = inner.split_once('.').map_or((inner, None), |(query, column)| (query, Some(column)));
-            (is_name(query) && column.is_none_or(is_name)).then(|| value(open, query, column)).flatten()
+            let (query, column) = inner
+                .split_once('.')
+                .map_or((inner, None), |(query, column)| (query, Some(column)));
+            (is_name(query) && column.is_none_or(is_name))
+                .then(|| value(open, query, column))
+                .flatten()
         });
         match (named, inner) {
             (Some(words), Some(inner)) => {
@@ -75,9 +87,18 @@ pub(super) fn to_html(events: &[Event<'static>], lookup: &Lookup) -> String {
                 true => raw("<p lang=\"zh-CN\">".to_owned()),
                 false => raw("<p lang=\"en\">".to_owned()),
             },
-            Event::Start(Tag::Link { link_type, dest_url, title, id }) => Event::Start(Tag::Link {
+            Event::Start(Tag::Link {
+                link_type,
+                dest_url,
+                title,
+                id,
+            }) => Event::Start(Tag::Link {
                 link_type: *link_type,
-                dest_url: if leads_to_page(dest_url) { dest_url.clone() } else { CowStr::from("#") },
+                dest_url: if leads_to_page(dest_url) {
+                    dest_url.clone()
+                } else {
+                    CowStr::from("#")
+                },
                 title: title.clone(),
                 id: id.clone(),
             }),
@@ -146,15 +167,23 @@ fn depth(level: HeadingLevel) -> u8 {
 }
 
 fn leads_to_page(url: &str) -> bool {
-    ["https://", "http://", "mailto:", "#"].iter().any(|start| url.starts_with(start))
+    ["https://", "http://", "mailto:", "#"]
+        .iter()
+        .any(|start| url.starts_with(start))
 }
 
 /// Whether the paragraph that begins here is Chinese: at least a quarter of its letters are.
 fn is_chinese(events: &[Event]) -> bool {
     let (mut wide, mut all) = (0_usize, 0_usize);
-    for event in events.iter().take_while(|event| !matches!(event, Event::End(TagEnd::Paragraph))) {
+    for event in events
+        .iter()
+        .take_while(|event| !matches!(event, Event::End(TagEnd::Paragraph)))
+    {
         let Event::Text(text) = event else { continue };
-        for c in fill(text, &mut |_, _, _| Some(String::new())).chars().filter(|c| c.is_alphabetic()) {
+        for c in fill(text, &mut |_, _, _| Some(String::new()))
+            .chars()
+            .filter(|c| c.is_alphabetic())
+        {
             all += 1;
             wide += usize::from(('\u{2E80}'..='\u{9FFF}').contains(&c));
         }

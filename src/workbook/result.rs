@@ -48,36 +48,48 @@ pub(super) struct Dataset {
 }
 
 impl Dataset {
-    pub fn new(schema: &SchemaRef) -> Dataset {
+    pub(super) fn new(schema: &SchemaRef) -> Dataset {
         let columns = schema
             .fields()
             .iter()
-            .map(|field| Column { name: field.name().clone(), nature: nature(field.data_type()) })
+            .map(|field| Column {
+                name: field.name().clone(),
+                nature: nature(field.data_type()),
+            })
             .collect();
-        Dataset { columns, rows: Vec::new(), truncated: false }
+        Dataset {
+            columns,
+            rows: Vec::new(),
+            truncated: false,
+        }
     }
 
     /// Takes rows up to `limit` in all.
-    pub fn append(&mut self, batch: &RecordBatch, limit: usize) -> Result<()> {
+    pub(super) fn append(&mut self, batch: &RecordBatch, limit: usize) -> Result<()> {
         let room = limit.saturating_sub(self.rows.len());
         self.truncated = batch.num_rows() > room;
         let batch = batch.slice(0, batch.num_rows().min(room));
-        let columns: Vec<Vec<Value>> =
-            batch.columns().iter().map(values).collect::<Result<_, _>>().map_err(unreadable)?;
-        self.rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column[row].clone()).collect()));
+        let columns: Vec<Vec<Value>> = batch
+            .columns()
+            .iter()
+            .map(values)
+            .collect::<Result<_, _>>()
+            .map_err(unreadable)?;
+        self.rows
+            .extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column[row].clone()).collect()));
         Ok(())
     }
 
-    pub fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
-    pub fn position(&self, name: &str) -> Option<usize> {
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
 
     /// The column with the English of column `at`: `x_en` beside `x_zh` or `x`.
-    pub fn english_of(&self, at: usize) -> Option<usize> {
+    pub(super) fn english_of(&self, at: usize) -> Option<usize> {
         let name = &self.columns[at].name;
         let stem = name.strip_suffix("_zh").unwrap_or(name);
         self.position(&format!("{stem}_en")).filter(|&other| other != at)
@@ -102,12 +114,20 @@ fn values(array: &ArrayRef) -> Result<Vec<Value>, ArrowError> {
     match nature(array.data_type()) {
         Nature::Integer => {
             let array = cast(array, &DataType::Int64)?;
-            Ok(array.as_primitive::<Int64Type>().iter().map(|value| value.map_or(Value::Null, Value::from)).collect())
+            Ok(array
+                .as_primitive::<Int64Type>()
+                .iter()
+                .map(|value| value.map_or(Value::Null, Value::from))
+                .collect())
         }
         Nature::Real => {
             let array = cast(array, &DataType::Float64)?;
             // a value that is no number becomes null: JSON has no word for it
-            Ok(array.as_primitive::<Float64Type>().iter().map(|value| value.map_or(Value::Null, Value::from)).collect())
+            Ok(array
+                .as_primitive::<Float64Type>()
+                .iter()
+                .map(|value| value.map_or(Value::Null, Value::from))
+                .collect())
         }
         Nature::Time | Nature::Text => {
             let options = FormatOptions::default()
@@ -127,7 +147,10 @@ fn values(array: &ArrayRef) -> Result<Vec<Value>, ArrowError> {
 pub(super) fn inert(text: &str) -> String {
     let acts = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}')
+            || matches!(
+                c,
+                '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}'
+            )
             || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|c| if acts(c) { '\u{FFFD}' } else { c }).collect()

@@ -25,9 +25,18 @@ impl Page {
     pub fn text(&self, language: Language) -> String {
         let at = usize::from(language == Language::English);
         let facts = &self.facts;
-        let mut text = format!("{} · {}\n", inert(&self.workbook.title[at]), inert(&facts.site_title[at]));
+        let mut text = format!(
+            "{} · {}\n",
+            inert(&self.workbook.title[at]),
+            inert(&facts.site_title[at])
+        );
         let release = &both("page_release", &[])[at];
-        text.push_str(&format!("{release} {} · {} · {}\n", facts.release, inert(&facts.made_at), inert(&facts.run_id)));
+        text.push_str(&format!(
+            "{release} {} · {} · {}\n",
+            facts.release,
+            inert(&facts.made_at),
+            inert(&facts.run_id)
+        ));
         if facts.synthetic {
             text.push_str(&format!("{}\n", both("page_synthetic", &[])[at]));
         }
@@ -58,11 +67,19 @@ impl Page {
             return text.push_str(&format!("{} {}\n\n", both("page_off", &[])[at], inert(reason)));
         }
         match &display.shape {
-            Shape::Number { data, value, label: name, unit, note } => {
+            Shape::Number {
+                data,
+                value,
+                label: name,
+                unit,
+                note,
+            } => {
                 let cell = |column: &str| {
                     let data = self.data(data)?;
                     let place = data.position(column)?;
-                    data.rows.first().map(|row| words(&row[place], data.columns[place].nature))
+                    data.rows
+                        .first()
+                        .map(|row| words(&row[place], data.columns[place].nature))
                 };
                 let value = cell(value).unwrap_or_else(|| NOTHING.to_owned());
                 let note = note.as_deref().and_then(cell).filter(|note| note != NOTHING);
@@ -104,10 +121,15 @@ fn write_grid(text: &mut String, data: &Dataset, columns: &[String], limit: usiz
 }
 
 fn drawn(grid: &Grid, at: usize) -> Option<String> {
-    let fields: Vec<Field> =
-        grid.headings.iter().map(|heading| Field::new(inert(&heading.label[at]), DataType::Utf8, false)).collect();
+    let fields: Vec<Field> = grid
+        .headings
+        .iter()
+        .map(|heading| Field::new(inert(&heading.label[at]), DataType::Utf8, false))
+        .collect();
     let column = |index: usize| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(grid.rows.iter().map(|row| row[index][at].as_str())))
+        Arc::new(StringArray::from_iter_values(
+            grid.rows.iter().map(|row| row[index][at].as_str()),
+        ))
     };
     let columns = (0..grid.headings.len()).map(column).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).ok()?;

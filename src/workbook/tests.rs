@@ -12,7 +12,10 @@ use crate::error::Error;
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)> {{ 7*7 }} \u{202E}\u{1b}[31m";
 
 fn file(text: &str) -> SiteFile {
-    SiteFile { path: "sql/workbooks/trial.md".into(), text: text.to_owned() }
+    SiteFile {
+        path: "sql/workbooks/trial.md".into(),
+        text: text.to_owned(),
+    }
 }
 
 fn trial(body: &str) -> Result<Workbook> {
@@ -21,14 +24,27 @@ fn trial(body: &str) -> Result<Workbook> {
 }
 
 fn places(error: &Error) -> Vec<(usize, usize)> {
-    error.problems().iter().map(|problem| (problem.place.line, problem.place.column)).collect()
+    error
+        .problems()
+        .iter()
+        .map(|problem| (problem.place.line, problem.place.column))
+        .collect()
 }
 
 async fn session(tables: &[(&str, String)]) -> Session {
-    let session = Session::new(Bounds { memory_bytes: 64 << 20, partitions: 1 }).expect("a session");
+    let session = Session::new(Bounds {
+        memory_bytes: 64 << 20,
+        partitions: 1,
+    })
+    .expect("a session");
     for (name, sql) in tables {
         let table = session.query(name, sql, 100_000).await.expect("a fixture");
-        session.register(name, Arc::new(MemTable::try_new(table.schema, vec![table.batches]).expect("a table"))).expect("a name");
+        session
+            .register(
+                name,
+                Arc::new(MemTable::try_new(table.schema, vec![table.batches]).expect("a table")),
+            )
+            .expect("a name");
     }
     session
 }
@@ -108,46 +124,81 @@ fn city() -> Vec<(&'static str, String)> {
 
 fn overview() -> Workbook {
     let text = include_str!("../../sql/workbooks/overview.md");
-    Workbook::parse(&SiteFile { path: "sql/workbooks/overview.md".into(), text: text.to_owned() }).expect("the standard workbook")
+    Workbook::parse(&SiteFile {
+        path: "sql/workbooks/overview.md".into(),
+        text: text.to_owned(),
+    })
+    .expect("the standard workbook")
 }
 
 #[tokio::test]
 async fn the_overview_runs_over_the_standard_tables() {
     let session = session(&city()).await;
     let workbook = overview();
-    workbook.check(&session, &BTreeMap::new()).await.expect("every query plans");
+    workbook
+        .check(&session, &BTreeMap::new())
+        .await
+        .expect("every query plans");
     let page = workbook.run(&session, &facts(), 10_000).await.expect("a page");
     let html = page.html().expect("html");
     assert_eq!(html, page.html().expect("html"), "the same results give the same bytes");
-    for part in ["烽火演示市", "合成数据 SYNTHETIC", "只评估地点、时间与流程", "\"type\":\"FeatureCollection\"", "北渚新区"] {
+    for part in [
+        "烽火演示市",
+        "合成数据 SYNTHETIC",
+        "只评估地点、时间与流程",
+        "\"type\":\"FeatureCollection\"",
+        "北渚新区",
+    ] {
         assert!(html.contains(part), "{part}");
     }
     let text = page.text(Language::English);
-    assert!(text.contains("## Warnings and their evidence") && text.contains("County 12, Huangqiao"), "{text}");
+    assert!(
+        text.contains("## Warnings and their evidence") && text.contains("County 12, Huangqiao"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_table_that_is_switched_off_hatches_its_displays_and_fails_nothing() {
-    let tables: Vec<_> = city().into_iter().filter(|(name, _)| *name != "risk.camera_gap").collect();
+    let tables: Vec<_> = city()
+        .into_iter()
+        .filter(|(name, _)| *name != "risk.camera_gap")
+        .collect();
     let session = session(&tables).await;
     let off = BTreeMap::from([("risk.camera_gap".to_owned(), "无视频索引 / no video index".to_owned())]);
     let workbook = overview();
-    workbook.check(&session, &off).await.expect("switched-off tables are not planned");
-    let page = workbook.run(&session, &Facts { off, ..facts() }, 10_000).await.expect("a page");
+    workbook
+        .check(&session, &off)
+        .await
+        .expect("switched-off tables are not planned");
+    let page = workbook
+        .run(&session, &Facts { off, ..facts() }, 10_000)
+        .await
+        .expect("a page");
     let html = page.html().expect("html");
-    assert!(html.contains("class=\"number off\"") && html.contains("figure class=\"off\"") && html.contains("reason part"));
+    assert!(
+        html.contains("class=\"number off\"") && html.contains("figure class=\"off\"") && html.contains("reason part")
+    );
     assert!(html.contains("无视频索引 &#x2f; no video index"));
 }
 
 #[tokio::test]
 async fn a_site_without_boundaries_or_rows_still_gets_its_page() {
     let strip = |(name, sql): (&'static str, String)| match name {
-        "ref.area" => (name, format!("SELECT code, kind, county, name_zh, name_en, lon, lat, CAST(NULL AS VARCHAR) AS boundary FROM ({sql})")),
+        "ref.area" => (
+            name,
+            format!(
+                "SELECT code, kind, county, name_zh, name_en, lon, lat, CAST(NULL AS VARCHAR) AS boundary FROM ({sql})"
+            ),
+        ),
         "risk.camera_gap" | "warning.surge" | "mart.feed_gap" => (name, format!("SELECT * FROM ({sql}) WHERE 1 = 0")),
         _ => (name, sql),
     };
     let tables: Vec<_> = city().into_iter().map(strip).collect();
-    let page = overview().run(&session(&tables).await, &facts(), 10_000).await.expect("a page");
+    let page = overview()
+        .run(&session(&tables).await, &facts(), 10_000)
+        .await
+        .expect("a page");
     let html = page.html().expect("html");
     assert!(html.contains("\"name\":\"frame\"") && html.contains("class=\"empty\""));
 }
@@ -174,7 +225,14 @@ async fn text_from_data_stays_text_everywhere() {
     .expect("a workbook");
     let page = workbook.run(&session, &facts(), 10).await.expect("a page");
     let html = page.html().expect("html");
-    for acting in ["<img src=x", "</script><img", "<b onclick", "javascript:alert", "\u{202E}", "\u{1b}"] {
+    for acting in [
+        "<img src=x",
+        "</script><img",
+        "<b onclick",
+        "javascript:alert",
+        "\u{202E}",
+        "\u{1b}",
+    ] {
         assert!(!html.contains(acting), "{acting:?}");
     }
     assert!(html.contains("\\u003c/script\\u003e\\u003cimg") && html.contains("&lt;&#x2f;script&gt;"));
@@ -191,15 +249,31 @@ fn every_fault_of_a_file_is_named_with_its_place() {
     assert_eq!(error.kind(), Kind::Input);
     let keys: Vec<_> = error.problems().iter().map(|problem| problem.message.key()).collect();
     // the front matter takes six lines
-    assert_eq!(places(&error), [(9, 1), (15, 1), (19, 1), (25, 9), (27, 1), (28, 1), (31, 1)], "{error}");
-    assert!(keys.contains(&"workbook_query_unnamed") && keys.contains(&"workbook_query_twice") && keys.contains(&"workbook_image"));
+    assert_eq!(
+        places(&error),
+        [(9, 1), (15, 1), (19, 1), (25, 9), (27, 1), (28, 1), (31, 1)],
+        "{error}"
+    );
+    assert!(
+        keys.contains(&"workbook_query_unnamed")
+            && keys.contains(&"workbook_query_twice")
+            && keys.contains(&"workbook_image")
+    );
     assert!(error.to_string().contains("stacked"), "a suggestion: {error}");
 }
 
 #[test]
 fn front_matter_is_required_complete_and_known() {
-    assert_eq!(Workbook::parse(&file("# no front")).expect_err("none").problems()[0].message.key(), "workbook_front_missing");
-    let error = Workbook::parse(&file("+++\nid = \"x\"\ntitle_zh = \"x\"\ntitle_em = \"x\"\naudience = 3\n+++\n")).expect_err("faults");
+    assert_eq!(
+        Workbook::parse(&file("# no front")).expect_err("none").problems()[0]
+            .message
+            .key(),
+        "workbook_front_missing"
+    );
+    let error = Workbook::parse(&file(
+        "+++\nid = \"x\"\ntitle_zh = \"x\"\ntitle_em = \"x\"\naudience = 3\n+++\n",
+    ))
+    .expect_err("faults");
     assert_eq!(places(&error), [(1, 1), (4, 1), (5, 1)], "{error}");
     assert!(error.to_string().contains("title_en"));
     let error = Workbook::parse(&file("+++\nid = \"x\"\ntitle_zh = \n+++\n")).expect_err("syntax");
@@ -209,13 +283,17 @@ fn front_matter_is_required_complete_and_known() {
 #[tokio::test]
 async fn a_wrong_query_or_column_is_shown_in_the_workbook() {
     let session = session(&[("a.b", "SELECT 1 AS alarms".to_owned())]).await;
-    let wrong = trial("text\n\n```sql name=q\nSELECT alarms,\n  alarm_count\nFROM a.b\n```\n").expect("syntax is right");
+    let wrong =
+        trial("text\n\n```sql name=q\nSELECT alarms,\n  alarm_count\nFROM a.b\n```\n").expect("syntax is right");
     let error = wrong.run(&session, &facts(), 10).await.expect_err("no such column");
     assert_eq!((error.kind(), places(&error)), (Kind::Input, vec![(11, 3)]), "{error}");
     let body = "{q.alarm}\n\n```sql name=q\nSELECT alarms FROM a.b\n```\n\n```display\nkind = \"number\"\ndata = \"q\"\nvalue = \"alrms\"\n\
                 label_zh = \"x\"\nlabel_en = \"x\"\n```\n";
     let wrong = trial(body).expect("syntax is right");
-    for error in [wrong.run(&session, &facts(), 10).await.expect_err("run"), wrong.check(&session, &BTreeMap::new()).await.expect_err("check")] {
+    for error in [
+        wrong.run(&session, &facts(), 10).await.expect_err("run"),
+        wrong.check(&session, &BTreeMap::new()).await.expect_err("check"),
+    ] {
         assert_eq!(places(&error), [(7, 1), (16, 10)], "{error}");
     }
 }
@@ -225,7 +303,11 @@ async fn rows_beyond_the_limit_and_no_rows_are_said() {
     let session = session(&[("a.b", "SELECT unnest(range(1, 100)) AS n".to_owned())]).await;
     let body = "```sql name=q\nSELECT n, n AS m FROM a.b\n```\n\n```sql name=none\nSELECT n FROM a.b WHERE n < 0\n```\n\n{q} {none} {none.n}\n\n\
                 ```display\nkind = \"table\"\ndata = \"q\"\nrows = 5\n```\n\n```display\nkind = \"line\"\ndata = \"none\"\nx = \"n\"\ny = [\"n\"]\n```\n";
-    let page = trial(body).expect("a workbook").run(&session, &facts(), 10).await.expect("a page");
+    let page = trial(body)
+        .expect("a workbook")
+        .run(&session, &facts(), 10)
+        .await
+        .expect("a page");
     let text = page.text(Language::English);
     assert!(text.contains("10+ 0 —") && text.contains("… 5 "), "{text}");
     let html = page.html().expect("html");

