@@ -132,6 +132,8 @@
       if (each.lower) series.push(whiskers(spec, each, at, across, look));
     });
     const several = spec.series.length > 1;
+    const whole = spec.series.every((each) => each.values.every((value) => value === null || Number.isInteger(value)));
+    values.minInterval = whole ? 1 : 0;
     return {
       animation: false, color: look.series, textStyle: { fontFamily: font },
       grid: { left: across ? 4 : 12, right: across ? px(46) : plain ? 18 : px(36), top: several ? px(44) : 14, bottom: 4, containLabel: true },
@@ -177,7 +179,7 @@
   function layerSeries(spec, layer, at, look) {
     const ramp = look.ramps[at % look.ramps.length];
     return {
-      type: "custom", coordinateSystem: "geo", name: "layer" + at, z: 4 + at, data: layer.cells.map((cell) => [cell.centre[0], cell.centre[1], cell.value]),
+      type: "custom", coordinateSystem: "geo", name: "layer" + at, z: 6 - at, data: layer.cells.map((cell) => [cell.centre[0], cell.centre[1], cell.value]),
       renderItem(params, api) {
         const cell = layer.cells[params.dataIndex];
         const colour = shade(ramp, layer.steps, classOf(layer.steps, cell.value));
@@ -305,6 +307,10 @@
       box.removeAttribute("aria-label");
       box.append(inner);
       if (spec.kind === "map") echarts.registerMap(spec.id, spec.areas);
+      else if (spec.series.every((each) => GRADES[each.name[1]])) {
+        const order = Object.keys(GRADES);
+        spec.series.sort((a, b) => order.indexOf(a.name[1]) - order.indexOf(b.name[1]));
+      }
       const chart = echarts.init(inner, null, { renderer: "svg", width: box.clientWidth, height: 300 });
       let first = true;
       chart.on("finished", () => { if (first) { first = false; finished(); } });

@@ -3,7 +3,7 @@
 -- @grain county, reading
 -- @column response_seconds_p50 zh "到场时长中位数" seconds
 -- @column excluded_share zh "剔除占比" share of dispatched calls without a measurable response
--- @column is_plausible zh "时间可信" false where over half of the arrivals fall a whole number of minutes after the dispatch
+-- @column is_plausible zh "时间可信" false where over half of the arrivals are stamped on the whole minute
 -- @check unique(county, reading)
 -- @check in_range(compliance, 0, 1)
 -- @check in_range(excluded_share, 0, 1)
@@ -18,7 +18,7 @@ judged AS (
     i.reason = 'valid' AS is_valid,
     i.response_seconds,
     CASE WHEN t.clock_start = 'dispatched' THEN i.dispatch_arrive_seconds ELSE i.response_seconds END AS clock_seconds,
-    i.dispatch_arrive_seconds,
+    i.arrived_on_minute,
     t.target_seconds
   FROM mart.alarm_interval AS i
   LEFT JOIN target AS t ON t.priority = i.priority
@@ -34,7 +34,7 @@ county AS (
     count(*) FILTER (WHERE target_seconds IS NOT NULL) AS urgent,
     count(*) FILTER (WHERE target_seconds IS NOT NULL AND is_valid) AS urgent_valid,
     count(*) FILTER (WHERE is_valid AND clock_seconds <= target_seconds) AS within_target,
-    count(*) FILTER (WHERE is_valid AND dispatch_arrive_seconds % 60 = 0) AS whole_minute,
+    count(*) FILTER (WHERE is_valid AND arrived_on_minute) AS whole_minute,
     percentile(response_seconds, make_array(0.5, 0.8, 0.9)) FILTER (WHERE is_valid) AS level
   FROM judged
   GROUP BY county

@@ -21,6 +21,7 @@ seconds AS (
     a.biz_date,
     a.category_group,
     a.priority,
+    arrow_cast(d.arrived_at, 'Int64') % 60000000 = 0 AS arrived_on_minute,
     (arrow_cast(d.dispatched_at, 'Int64') - arrow_cast(a.reported_at, 'Int64')) / 1000000 AS process_seconds,
     (arrow_cast(d.arrived_at, 'Int64') - arrow_cast(d.dispatched_at, 'Int64')) / 1000000 AS dispatch_arrive_seconds,
     (arrow_cast(d.arrived_at, 'Int64') - arrow_cast(a.reported_at, 'Int64')) / 1000000 AS response_seconds
@@ -37,6 +38,7 @@ SELECT
   process_seconds,
   dispatch_arrive_seconds,
   response_seconds,
+  arrived_on_minute,
   CASE
     WHEN response_seconds IS NULL THEN 'missing'
     WHEN response_seconds < 0 OR dispatch_arrive_seconds < 0 THEN 'negative'
