@@ -80,6 +80,10 @@ pub fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(language, cli.quiet);
+    std::panic::set_hook(Box::new(move |panic| {
+        print::fault(language, panic);
+        std::process::exit(i32::from(Kind::Bug.exit_code()));
+    }));
     if let Ok(point) = std::env::var("FENGHUO_CRASH_POINT") {
         crate::lake::crash::arm(&point);
     }

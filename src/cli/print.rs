@@ -109,6 +109,16 @@ impl Printer {
     }
 }
 
+/// Says that the program itself is at fault, where, and what to do.
+pub(super) fn fault(language: Language, panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let words = panic.payload_as_str().unwrap_or_default();
+    let error = fail(Kind::Bug, "fault", &[])
+        .because(format!("{place}: {words}"))
+        .hint("fault_hint", &[]);
+    talk(&error.render(language));
+}
+
 fn talk(text: &str) {
     // a person who closed stderr does not want to hear
     let _ = writeln!(std::io::stderr().lock(), "{text}");

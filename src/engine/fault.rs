@@ -20,7 +20,7 @@ pub(super) fn query_error(path: &str, sql: &str, cause: &DataFusionError) -> Err
         DataFusionError::Internal(_) => fail(Kind::Bug, "query_failed", &[&path]).because(cause.strip_backtrace()),
         root => {
             let words = root.strip_backtrace();
-            let place = syntax_place(root).or_else(|| cause.diagnostic().and_then(|found| span(found)));
+            let place = syntax_place(root).or_else(|| cause.diagnostic().and_then(span));
             let problem: Option<Problem> = place.map(|(line, column)| {
                 text::problem_at(
                     path,

@@ -254,9 +254,9 @@ impl Table {
             .update_datafusion_session(session.as_ref())
             .map_err(|cause| table_error(&self.name, cause))?;
         let builder = self.inner.table_provider().with_session(session);
-        Ok(builder
+        builder
             .await
-            .map_err(|cause| fail(Kind::Unavailable, "table_failed", &[&self.name]).because(cause))?)
+            .map_err(|cause| fail(Kind::Unavailable, "table_failed", &[&self.name]).because(cause))
     }
 
     /// Whether the batch is stored in this version.

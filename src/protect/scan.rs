@@ -31,12 +31,11 @@ pub fn each(bytes: &[u8], pack: Pack, found: &mut dyn FnMut(Hit) -> bool) {
     let mut at = 0;
     while at < bytes.len() {
         if !bytes[at].is_ascii_digit() {
-            if bytes[at] == b'@' {
-                if let Some(hit) = mail(bytes, at)
-                    && !found(hit)
-                {
-                    return;
-                }
+            if bytes[at] == b'@'
+                && let Some(hit) = mail(bytes, at)
+                && !found(hit)
+            {
+                return;
             }
             at += 1;
             continue;

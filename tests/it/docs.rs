@@ -102,7 +102,7 @@ fn execute(page: &str) {
         rest = tail;
         let lines: Vec<&str> = own.lines().collect();
         let lines = match lines.split_last() {
-            Some((last, head)) if last.is_empty() => head,
+            Some((&"", head)) => head,
             _ => &lines,
         };
         assert!(

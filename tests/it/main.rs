@@ -1,5 +1,12 @@
 //! All integration tests, in one binary: each binary links the whole engine.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails loudly and says what it skipped"
+)]
+
 mod boundary;
 mod crash;
 mod demo;
