@@ -30,8 +30,10 @@ pub enum Kind {
     Limit,
     /// A fault of this program.
     Bug,
-    /// Ctrl-C or a termination signal.
+    /// Ctrl-C.
     Interrupted,
+    /// The termination signal of a scheduler or the machine.
+    Terminated,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Limit => 7,
             Kind::Bug => 70,
             Kind::Interrupted => 130,
+            Kind::Terminated => 143,
         }
     }
 

@@ -107,11 +107,22 @@ fn start(cli: &Cli, printer: &Printer) -> Result<()> {
         tokio::select! {
             outcome = dispatch(cli, printer) => outcome,
             _ = tokio::signal::ctrl_c() => Err(fail(Kind::Interrupted, "interrupted", &[])),
+            () = terminated() => Err(fail(Kind::Terminated, "interrupted", &[])),
         }
     });
     // a parser thread may still hold a file; it has nothing to finish
     runtime.shutdown_background();
     outcome
+}
+
+/// Waits for SIGTERM; for ever where there is no such signal.
+async fn terminated() {
+    #[cfg(unix)]
+    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        signal.recv().await;
+        return;
+    }
+    std::future::pending().await
 }
 
 async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {

@@ -3,10 +3,12 @@
 //! Pure: texts in, values and reasons out. Reading files and writing tables is ingest's work.
 
 pub mod codes;
+pub mod column;
 pub mod file;
 pub mod resolve;
 pub mod value;
 
 pub use codes::CodeList;
-pub use resolve::{Column, Contract, Counts, Known, Land, Measure, Origin, Protect, SourceFormat, contracts};
-pub use value::{ColumnType, Reason, Value};
+pub use column::{Column, ColumnType, Protect};
+pub use resolve::{Contract, Counts, Known, Land, Measure, Origin, SourceFormat, contracts};
+pub use value::{Reason, Value};

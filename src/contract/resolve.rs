@@ -5,38 +5,13 @@ use std::collections::BTreeMap;
 use crate::config::site::SiteFile;
 use crate::config::text;
 use crate::contract::codes::CodeList;
+use crate::contract::column::ColumnType;
+use crate::contract::column::{Column, Protect};
 use crate::contract::file::{ColumnFile, ContractFile};
-use crate::contract::value::ColumnType;
 use crate::error::{Kind, Problem, Result, fail};
 use crate::message::Message;
 use crate::place::crs::Crs;
 use crate::time::parse::TimeFormat;
-
-/// What happens to a column's values before anything is written (design §1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protect {
-    /// Written as it is.
-    Public,
-    /// A document number: keyed MAC, one key per source system.
-    Key,
-    /// A public place: keyed token, for allow-listed models.
-    Place,
-    /// Anything of a person: keyed per feed and field, for de-duplication only.
-    Token,
-    /// Written coarser: a date as its year, degrees to two decimals.
-    Coarse,
-    /// Read, checked, never written.
-    Drop,
-}
-
-const PROTECT_NAMES: [(&str, Protect); 6] = [
-    ("public", Protect::Public),
-    ("key", Protect::Key),
-    ("place", Protect::Place),
-    ("token", Protect::Token),
-    ("coarse", Protect::Coarse),
-    ("drop", Protect::Drop),
-];
 
 /// How rows land.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,33 +75,6 @@ pub struct Counts {
     pub county_only: Option<(String, Vec<String>)>,
     /// Output column and measure.
     pub measures: Vec<(String, Measure)>,
-}
-
-/// One column, resolved.
-#[derive(Debug, Clone)]
-pub struct Column {
-    /// Name in the table.
-    pub name: String,
-    /// Name in the source.
-    pub from: String,
-    /// Type.
-    pub kind: ColumnType,
-    /// Protection.
-    pub protect: Protect,
-    /// Whether an empty value rejects the row.
-    pub required: bool,
-    /// How times are written.
-    pub format: TimeFormat,
-    /// Smallest and largest number.
-    pub range: Option<[f64; 2]>,
-    /// Accepted values, any where empty.
-    pub accept: Vec<String>,
-    /// Code list.
-    pub codes: Option<CodeList>,
-    /// Unknown codes are kept (and never mapped).
-    pub keep_unknown: bool,
-    /// A bad value is blanked instead of rejecting the row.
-    pub blank_bad: bool,
 }
 
 /// A contract without gaps.
@@ -355,7 +303,7 @@ impl Resolver<'_> {
             self.problem(name, Message::new("contract_protect_missing", &[&name]));
             return None;
         };
-        let protect = self.choice(protect, &PROTECT_NAMES)?;
+        let protect = self.choice(protect, &Protect::NAMES)?;
         let kind = self.choice(given.kind.as_deref().unwrap_or("string"), &ColumnType::NAMES)?;
         let pattern = given.format.as_deref().unwrap_or(match kind {
             ColumnType::Date => "%Y-%m-%d",
@@ -541,6 +489,15 @@ impl Resolver<'_> {
         }
         if contract.county.is_none() && contract.column("county").is_none() {
             self.problem("into", Message::new("contract_county_missing", &[]));
+        }
+        for column in contract
+            .columns
+            .iter()
+            .filter(|column| column.protect == Protect::Coarse)
+        {
+            if column.kind != ColumnType::Date && !column.kind.is_position() {
+                self.problem(&column.name, Message::new("contract_coarse", &[&column.name]));
+            }
         }
         let places = contract.columns.iter().any(|column| column.protect == Protect::Place);
         if places && contract.place_kind.is_none() {

@@ -1,50 +1,7 @@
 //! One value against its column: the typed value, or the reason why it is none.
 
-use crate::contract::resolve::Column;
+use crate::contract::column::{Column, ColumnType};
 use crate::time::Calendar;
-
-/// The types a contract knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColumnType {
-    /// Text.
-    String,
-    /// 64-bit integer.
-    Int,
-    /// 64-bit float.
-    Float,
-    /// `true`/`false`, `1`/`0`, `Y`/`N`.
-    Bool,
-    /// Instant, UTC microseconds.
-    Timestamp,
-    /// Calendar date.
-    Date,
-    /// Degrees east in the contract's reference system.
-    Lon,
-    /// Degrees north in the contract's reference system.
-    Lat,
-    /// WKT `POINT (lon lat)`; lands as `lon` and `lat`.
-    Point,
-}
-
-impl ColumnType {
-    /// The names of the types, as contracts write them.
-    pub const NAMES: [(&'static str, ColumnType); 9] = [
-        ("string", ColumnType::String),
-        ("int", ColumnType::Int),
-        ("float", ColumnType::Float),
-        ("bool", ColumnType::Bool),
-        ("timestamp", ColumnType::Timestamp),
-        ("date", ColumnType::Date),
-        ("lon", ColumnType::Lon),
-        ("lat", ColumnType::Lat),
-        ("point", ColumnType::Point),
-    ];
-
-    /// Whether values of this type say where something happened.
-    pub fn is_position(self) -> bool {
-        matches!(self, ColumnType::Lon | ColumnType::Lat | ColumnType::Point)
-    }
-}
 
 /// Why a row was rejected or a value blanked. The codes stand in `ops.reject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use arrow::array::AsArray;
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -17,21 +16,13 @@ use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::counts::Tally;
 use crate::ingest::header::{self, Header};
+use crate::ingest::progress::Progress;
 use crate::ingest::rows::{Refused, Rows, Stamp};
 use crate::ingest::source::{self, Next, Source};
 use crate::ingest::tables;
 use crate::lake::{Appended, Commit, Lake, Staged, Table, crash};
 use crate::protect::SiteKey;
 use crate::time::Calendar;
-
-/// Bytes and rows that went by, for a progress display.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Bytes of the source file read.
-    pub bytes: AtomicU64,
-    /// Rows read.
-    pub rows: AtomicU64,
-}
 
 /// What became of one file.
 #[derive(Debug, Clone, Default)]

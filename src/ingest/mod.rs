@@ -7,8 +7,10 @@
 pub mod batch;
 mod counts;
 mod header;
+pub mod progress;
 mod rows;
 mod source;
 pub mod tables;
 
-pub use batch::{Ingest, Outcome, Progress, Report};
+pub use batch::{Ingest, Outcome, Report};
+pub use progress::Progress;

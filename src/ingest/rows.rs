@@ -286,7 +286,15 @@ impl<'a> Rows<'a> {
             (facts.lon, facts.lat) = (None, None);
             return Ok(());
         };
-        let (lon, lat) = self.contract.crs.to_wgs84(lon, lat);
+        let (mut lon, mut lat) = self.contract.crs.to_wgs84(lon, lat);
+        if self
+            .contract
+            .columns
+            .iter()
+            .any(|column| column.kind.is_position() && column.protect == Protect::Coarse)
+        {
+            (lon, lat) = ((lon * 100.0).round() / 100.0, (lat * 100.0).round() / 100.0);
+        }
         let inside = self
             .contract
             .bounds

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::contract::{Contract, Reason, SourceFormat};
 use crate::error::{Result, io_error};
-use crate::ingest::batch::Progress;
+use crate::ingest::progress::Progress;
 use crate::lake::digest::hex;
 
 /// Reads and counts the bytes that went by.

@@ -228,28 +228,28 @@ fn no_name_number_or_address_of_the_sources_reaches_the_lake() {
 }
 
 #[test]
-fn ctrl_c_ends_with_130_and_leaves_the_lake_readable() {
+fn a_signal_ends_a_run_with_its_code_and_leaves_the_lake_readable() {
+    // SIGTERM first, then SIGINT, in the same folder: each stops one run short of its end
     let dir = folder();
     let site = dir.path().join("demo");
-    let mut child = fenghuo()
-        .args(["demo", &site.display().to_string(), "--scale", "0.004", "--quiet"])
-        .spawn()
-        .expect("the program starts");
-    // wait for the first batch to be stored, then interrupt
-    let ledger = site.join("lake/tables/ops/ingest/1/_delta_log/00000000000000000001.json");
-    while !ledger.exists() {
-        assert!(child.try_wait().expect("a child").is_none(), "the demo ended early");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let pid = child.id().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-INT", &pid])
+    for (signal, code, commit) in [("-TERM", 143, 1), ("-INT", 130, 6)] {
+        let mut child = fenghuo()
+            .args(["demo", &site.display().to_string(), "--scale", "0.004", "--quiet"])
+            .spawn()
+            .expect("the program starts");
+        let log = site.join("lake/tables/ops/ingest/1/_delta_log");
+        while !log.join(format!("{commit:020}.json")).exists() {
+            assert!(child.try_wait().expect("a child").is_none(), "the demo ended early");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let pid = child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([signal, &pid])
             .status()
-            .expect("kill")
-            .success()
-    );
-    assert_eq!(child.wait().expect("an end").code(), Some(130));
+            .expect("kill");
+        assert!(sent.success());
+        assert_eq!(child.wait().expect("an end").code(), Some(code), "{signal}");
+    }
     ok(&["--site", &site.display().to_string(), "table", "list"]);
     ok(&["demo", &site.display().to_string(), "--scale", "0.004"]);
     assert_eq!(
