@@ -22,21 +22,22 @@ SELECT
   a.report_mode,
   a.origin,
   a.category AS category_call,
-  c.code AS category,
-  c.category_group,
+  coalesce(f.category_final, a.category) AS category,
+  coalesce(c.category_group, 'other') AS category_group,
   a.priority,
-  c.is_effective,
-  c.is_mappable,
-  c.is_discretionary,
+  -- a code that left the list keeps its calls, and they are not mapped
+  coalesce(c.is_effective, true) AS is_effective,
+  coalesce(c.is_mappable, false) AS is_mappable,
+  coalesce(c.is_discretionary, true) AS is_discretionary,
   a.county,
   a.area,
   -- a call whose final class may not be mapped loses its position here as well
-  CASE WHEN c.is_mappable THEN a.lon END AS lon,
-  CASE WHEN c.is_mappable THEN a.lat END AS lat,
-  CASE WHEN c.is_mappable THEN a.cell END AS cell,
+  CASE WHEN coalesce(c.is_mappable, false) THEN a.lon END AS lon,
+  CASE WHEN coalesce(c.is_mappable, false) THEN a.lat END AS lat,
+  CASE WHEN coalesce(c.is_mappable, false) THEN a.cell END AS cell,
   a.place_kind,
   a.source_batch,
   a.source_line
 FROM source.alarm AS a
 LEFT JOIN final AS f ON f.alarm_id = a.alarm_id
-JOIN ref.category AS c ON c.code = coalesce(f.category_final, a.category)
+LEFT JOIN ref.category AS c ON c.code = coalesce(f.category_final, a.category)

@@ -10,13 +10,14 @@ WITH clip AS (
 outage AS (
   SELECT
     camera_id,
-    CAST(since_at AS DATE) AS biz_date,
+    biz_date,
     count(*) AS outages,
-    sum(CASE WHEN until_at IS NULL THEN 0
-             ELSE (arrow_cast(until_at, 'Int64') - arrow_cast(since_at, 'Int64')) / 1000000 END) AS offline_seconds
+    -- a camera that is still dark counts up to the last event of any camera
+    sum((arrow_cast(coalesce(until_at, last_at), 'Int64') - arrow_cast(since_at, 'Int64')) / 1000000) AS offline_seconds
   FROM core.camera_status
+  CROSS JOIN (SELECT max(since_at) AS last_at FROM core.camera_status) AS span
   WHERE event = 'offline'
-  GROUP BY camera_id, CAST(since_at AS DATE)
+  GROUP BY camera_id, biz_date
 )
 SELECT
   coalesce(c.camera_id, o.camera_id) AS camera_id,

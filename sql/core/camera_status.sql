@@ -5,6 +5,7 @@ SELECT
   camera_id,
   event,
   reason,
+  biz_date,
   event_at AS since_at,
   lead(event_at) OVER (PARTITION BY camera_id ORDER BY event_at, event) AS until_at
 FROM source.camera_status

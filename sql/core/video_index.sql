@@ -7,7 +7,9 @@ SELECT
   camera_id,
   begin_at,
   end_at,
-  (arrow_cast(end_at, 'Int64') - arrow_cast(begin_at, 'Int64')) / 1000000 AS length_seconds,
+  -- a clip that ends before it begins has no length; it must not hold the whole city's release
+  CASE WHEN end_at >= begin_at AND end_at <= begin_at + INTERVAL '1 day'
+    THEN (arrow_cast(end_at, 'Int64') - arrow_cast(begin_at, 'Int64')) / 1000000 END AS length_seconds,
   quality,
   storage_ref,
   biz_date,

@@ -23,7 +23,8 @@ demand AS (
   WHERE a.cell IS NOT NULL AND a.biz_date <= s.last_day AND a.biz_date > s.last_day - INTERVAL '28 days'
 ),
 ring AS (
-  SELECT camera_id, lon, lat, bearing, fov, range_metres, unnest(h3_ring(cell, 1)) AS ring_cell
+  SELECT camera_id, lon, lat, bearing, fov, range_metres, -- a cell of this size is at least 170 metres from its centre to the next one's edge
+    unnest(h3_ring(cell, greatest(1, CAST(ceil(range_metres / 170.0) AS BIGINT)))) AS ring_cell
   FROM core.camera
 ),
 view AS (

@@ -60,8 +60,8 @@ SELECT
   j.county,
   j.area,
   j.category,
-  c.name_zh AS category_zh,
-  c.name_en AS category_en,
+  coalesce(c.name_zh, j.category) AS category_zh,
+  coalesce(c.name_en, j.category) AS category_en,
   arrow_cast(arrow_cast(j.day_no, 'Int32'), 'Date32') AS biz_date,
   j.observed,
   round(j.expected, 2) AS expected,
@@ -74,11 +74,11 @@ SELECT
        ELSE 'station' END AS level,
   coalesce(a.name_zh, j.area) AS place_zh,
   coalesce(a.name_en, j.area) AS place_en,
-  coalesce(a.name_zh, j.area) || ' ' || c.name_zh || ' ' || CAST(j.observed AS VARCHAR) || ' 起，过去 ' || CAST(j.weeks_used AS VARCHAR)
+  coalesce(a.name_zh, j.area) || ' ' || coalesce(c.name_zh, j.category) || ' ' || CAST(j.observed AS VARCHAR) || ' 起，过去 ' || CAST(j.weeks_used AS VARCHAR)
     || ' 个同星期日均 ' || CAST(round(j.expected, 2) AS VARCHAR) || ' 起，基线上限 ' || CAST(round(j.upper, 2) AS VARCHAR) || ' 起' AS reason_zh,
-  coalesce(a.name_en, j.area) || ': ' || CAST(j.observed AS VARCHAR) || ' × ' || c.name_en || '; mean of ' || CAST(j.weeks_used AS VARCHAR)
+  coalesce(a.name_en, j.area) || ': ' || CAST(j.observed AS VARCHAR) || ' × ' || coalesce(c.name_en, j.category) || '; mean of ' || CAST(j.weeks_used AS VARCHAR)
     || ' same weekdays ' || CAST(round(j.expected, 2) AS VARCHAR) || ', upper limit ' || CAST(round(j.upper, 2) AS VARCHAR) AS reason_en
 FROM judged AS j
-JOIN ref.category AS c ON c.code = j.category
+LEFT JOIN ref.category AS c ON c.code = j.category
 LEFT JOIN ref.area AS a ON a.code = j.area
 WHERE j.observed_lower > j.upper

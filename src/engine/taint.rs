@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, expr::WindowFunction};
+use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, Operator, expr::WindowFunction};
 
 /// What a column holds, ordered by how much care it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,7 @@ pub fn walk(plan: &LogicalPlan, classes: &Classes) -> Findings {
     let mut walker = Walker {
         classes,
         violations: Vec::new(),
+        outer: Vec::new(),
     };
     let tainted = walker.node(plan);
     let mut output = BTreeMap::new();
@@ -73,6 +74,8 @@ type Tainted = HashMap<usize, Class>;
 struct Walker<'a> {
     classes: &'a Classes,
     violations: Vec<Violation>,
+    /// Columns of the queries around the present one, innermost last.
+    outer: Vec<Vec<(DFSchema, Tainted)>>,
 }
 
 impl Walker<'_> {
@@ -80,13 +83,37 @@ impl Walker<'_> {
         if let LogicalPlan::TableScan(scan) = plan {
             return self.scan(&scan.table_name.to_string(), plan.schema());
         }
-        let inputs: Vec<(&DFSchema, Tainted)> = plan
-            .inputs()
-            .into_iter()
-            .map(|input| (input.schema().as_ref(), self.node(input)))
-            .collect();
+        let mut inputs: Vec<(&DFSchema, Tainted)> = Vec::new();
+        for input in plan.inputs() {
+            // the right side of a lateral join may refer to the left one
+            let tainted = self.inside(&inputs, |walker| walker.node(input));
+            inputs.push((input.schema().as_ref(), tainted));
+        }
         self.doors(plan, &inputs);
         self.output(plan, &inputs)
+    }
+
+    /// Walks something that sees the columns of `around` as its outer ones.
+    fn inside<T>(&mut self, around: &[(&DFSchema, Tainted)], walk: impl FnOnce(&mut Self) -> T) -> T {
+        self.outer.push(
+            around
+                .iter()
+                .map(|(schema, tainted)| ((*schema).clone(), tainted.clone()))
+                .collect(),
+        );
+        let found = walk(self);
+        self.outer.pop();
+        found
+    }
+
+    /// The class of a column of a query around the present one, the innermost first.
+    fn outer_class(&self, column: &Column) -> Option<Class> {
+        self.outer.iter().rev().find_map(|level| {
+            level.iter().find_map(|(schema, tainted)| {
+                let at = schema.maybe_index_of_column(column)?;
+                tainted.get(&at).copied()
+            })
+        })
     }
 
     fn scan(&self, table: &str, schema: &DFSchema) -> Tainted {
@@ -120,13 +147,15 @@ impl Walker<'_> {
                 Expr::ScalarSubquery(query) => subqueries.push(query.subquery.clone()),
                 Expr::InSubquery(query) => subqueries.push(query.subquery.subquery.clone()),
                 Expr::Exists(query) => subqueries.push(query.subquery.subquery.clone()),
-                Expr::OuterReferenceColumn(_, column) => raise(class_of(column, inputs)),
+                Expr::SetComparison(query) => subqueries.push(query.subquery.subquery.clone()),
+                Expr::OuterReferenceColumn(_, column) => raise(self.outer_class(column)),
                 _ => {}
             }
             Ok(TreeNodeRecursion::Continue)
         });
         for query in subqueries {
-            raise(self.node(&query).into_values().max());
+            let class = self.inside(inputs, |walker| walker.node(&query).into_values().max());
+            highest = highest.max(class);
         }
         highest
     }
@@ -171,6 +200,7 @@ impl Walker<'_> {
                     .for_each(|expr| self.refuse("JOIN", expr, inputs));
                 join.filter.iter().for_each(|expr| self.refuse("JOIN", expr, inputs));
             }
+            LogicalPlan::Filter(filter) => self.predicate(&filter.predicate, inputs),
             LogicalPlan::Distinct(Distinct::On(distinct)) => {
                 distinct
                     .on_expr
@@ -189,29 +219,22 @@ impl Walker<'_> {
             }
             _ => {}
         }
+        let mut compared = Vec::new();
         let _ = plan.apply_expressions(|expression| {
             let _ = expression.apply(|part| {
                 match part {
-                    Expr::InList(list) => self.refuse("IN", &list.expr, inputs),
+                    Expr::InList(list) => compared.push(("IN", (*list.expr).clone(), None)),
                     Expr::InSubquery(query) => {
-                        self.refuse("IN", &query.expr, inputs);
-                        if let Some(class) = self.node(&query.subquery.subquery).into_values().max() {
-                            self.violations.push(Violation {
-                                expression: part.to_string(),
-                                door: "IN",
-                                class,
-                            });
-                        }
+                        compared.push(("IN", (*query.expr).clone(), Some(query.subquery.subquery.clone())))
                     }
-                    Expr::AggregateFunction(function) if function.params.distinct => {
-                        function
-                            .params
-                            .args
-                            .iter()
-                            .for_each(|expr| self.refuse("DISTINCT", expr, inputs));
+                    Expr::SetComparison(query) => {
+                        compared.push(("IN", (*query.expr).clone(), Some(query.subquery.subquery.clone())));
                     }
                     Expr::Exists(query) => {
-                        self.node(&query.subquery.subquery);
+                        compared.push(("IN", Expr::default(), Some(query.subquery.subquery.clone())))
+                    }
+                    Expr::AggregateFunction(function) if function.params.distinct => {
+                        compared.extend(function.params.args.iter().map(|expr| ("DISTINCT", expr.clone(), None)));
                     }
                     _ => {}
                 }
@@ -219,6 +242,33 @@ impl Walker<'_> {
             });
             Ok(TreeNodeRecursion::Continue)
         });
+        for (door, expression, query) in compared {
+            self.refuse(door, &expression, inputs);
+            // the doors inside a sub-query are its own; what it puts out is compared here
+            if let Some(class) =
+                query.and_then(|query| self.inside(inputs, |walker| walker.node(&query).into_values().max()))
+            {
+                self.violations.push(Violation {
+                    expression: expression.to_string(),
+                    door,
+                    class,
+                });
+            }
+        }
+    }
+
+    /// A condition may ask whether a protected column is known, and nothing else: an equality would be
+    /// a join, a comparison would read the value out by halves.
+    fn predicate(&mut self, condition: &Expr, inputs: &[(&DFSchema, Tainted)]) {
+        match condition {
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) if matches!(inner.as_ref(), Expr::Column(_)) => {}
+            Expr::Not(inner) => self.predicate(inner, inputs),
+            Expr::BinaryExpr(binary) if matches!(binary.op, Operator::And | Operator::Or) => {
+                self.predicate(&binary.left, inputs);
+                self.predicate(&binary.right, inputs);
+            }
+            other => self.refuse("WHERE", other, inputs),
+        }
     }
 
     fn window(&mut self, function: &WindowFunction, inputs: &[(&DFSchema, Tainted)]) {
@@ -273,17 +323,20 @@ impl Walker<'_> {
                 tainted.extend(added.into_iter().map(|(at, class)| (first + at, class)));
                 tainted
             }
-            LogicalPlan::Join(_) => {
-                let mut tainted = Tainted::new();
-                let mut first = 0;
-                for (schema, columns) in inputs {
-                    tainted.extend(columns.iter().map(|(at, class)| (first + at, *class)));
-                    first += schema.fields().len();
+            LogicalPlan::Join(join) => match (join.join_type, inputs) {
+                (JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark, [left, _]) => left.1.clone(),
+                (JoinType::RightSemi | JoinType::RightAnti, [_, right]) => right.1.clone(),
+                (JoinType::RightMark, _) => everything(self, plan, &[], inputs),
+                _ => {
+                    let mut tainted = Tainted::new();
+                    let mut first = 0;
+                    for (schema, columns) in inputs {
+                        tainted.extend(columns.iter().map(|(at, class)| (first + at, *class)));
+                        first += schema.fields().len();
+                    }
+                    tainted
                 }
-                // a semi join hands on one side only
-                tainted.retain(|at, _| *at < plan.schema().fields().len());
-                tainted
-            }
+            },
             LogicalPlan::Union(_) => {
                 let mut tainted = Tainted::new();
                 for (at, class) in inputs.iter().flat_map(|(_, columns)| columns) {

@@ -73,10 +73,11 @@ impl<'a> Tally<'a> {
             .map(|name| text(of(&values, name)))
             .collect::<Vec<_>>()
             .join("\u{1f}");
+        // a row that is refused must not stand in the way of the person's correct one
+        let group = self.group(&values)?;
         if !self.seen.insert(self.throwaway.token(&key)) {
             return Ok(false);
         }
-        let group = self.group(&values)?;
         let day = group.2;
         let place = self
             .groups

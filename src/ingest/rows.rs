@@ -18,6 +18,8 @@ use crate::time::{Calendar, calendar};
 
 /// Kinds of places that get a token; homes, workplaces and unknown kinds get none.
 const PUBLIC_PLACES: [&str; 6] = ["shop", "street", "school", "hospital", "venue", "transport"];
+/// How far ahead of the ingest an event may lie: one day, in microseconds.
+const FUTURE_MICROS: i64 = 86_400_000_000;
 /// What a contract says where the rows have no county of their own.
 const NO_COUNTY: &str = "none";
 /// Resolution of the stored cells: about 0.1 km².
@@ -211,6 +213,7 @@ impl<'a> Rows<'a> {
             values.push(self.judge(column, text)?);
         }
         let facts = self.facts(&mut values)?;
+        self.not_in_future(&facts)?;
         let identity = self.identity(source, &values);
         if !seen.insert(identity) {
             return Ok(false);
@@ -221,7 +224,7 @@ impl<'a> Rows<'a> {
 
     fn judge<'t>(&mut self, column: &Column, text: &'t str) -> Result<Value<'t>, Refused> {
         match value::value(column, text, &self.calendar) {
-            Ok(Value::Text(text)) if column.protect == Protect::Public && self.identifies(text) => {
+            Ok(Value::Text(_) | Value::Int(_)) if column.protect == Protect::Public && self.identifies(text) => {
                 Err(refused(column, Reason::Identifier, text))
             }
             Ok(found) => Ok(found),
@@ -234,8 +237,13 @@ impl<'a> Rows<'a> {
     }
 
     fn identifies(&self, text: &str) -> bool {
-        let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        (digits >= IDENTIFIER_DIGITS || text.contains('@')) && scan::first(text.as_bytes(), self.pack).is_some()
+        let plain = text.bytes().filter(u8::is_ascii_digit).count();
+        if plain >= IDENTIFIER_DIGITS || text.contains('@') {
+            return scan::first(text.as_bytes(), self.pack).is_some();
+        }
+        // full-width digits are the same number in another dress
+        text.chars().any(|c| ('！'..='～').contains(&c))
+            && scan::first(scan::half_width(text).as_bytes(), self.pack).is_some()
     }
 
     /// Reads the facts and blanks what may not be written: positions and places of calls that may
@@ -265,7 +273,7 @@ impl<'a> Rows<'a> {
             if let Known::Column(name, lag) = &contract.known
                 && *name == column.name
             {
-                facts.known = instant(found).map(|known| known + lag);
+                facts.known = instant(found).and_then(|known| known.checked_add(*lag));
             }
             if Some(&column.name) == contract.place_kind.as_ref() {
                 facts.public_place = matches!(found, Value::Text(kind) if PUBLIC_PLACES.contains(&kind));
@@ -279,6 +287,22 @@ impl<'a> Rows<'a> {
         }
         self.position(&mut facts)?;
         Ok(facts)
+    }
+
+    /// A clock that runs ahead would move the last day of every product.
+    fn not_in_future(&self, facts: &Facts) -> Result<(), Refused> {
+        let ahead = facts
+            .event
+            .is_some_and(|event| event > self.ingested_at.saturating_add(FUTURE_MICROS));
+        let column = self
+            .contract
+            .event_time
+            .as_ref()
+            .and_then(|name| self.contract.column(name));
+        match column {
+            Some(column) if ahead => Err(refused(column, Reason::Range, "")),
+            _ => Ok(()),
+        }
     }
 
     fn position(&mut self, facts: &mut Facts) -> Result<(), Refused> {
@@ -339,7 +363,9 @@ impl<'a> Rows<'a> {
                 .collect();
             return self.row_key.token_of(&parts);
         }
-        let content = self.row_key.token_of(&[b"content", source.raw()]);
+        let mut content = vec![&b"content"[..]];
+        content.extend(source.content());
+        let content = self.row_key.token_of(&content);
         let occurrence = self.occurrences.entry(content).or_insert(0);
         *occurrence += 1;
         self.row_key

@@ -67,6 +67,21 @@ pub(super) fn batch_id(contract: &str, path: &Path) -> Result<String> {
     }
 }
 
+/// Passes the rest of a line without keeping it.
+fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = reader.fill_buf()?;
+        let (count, done) = match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        reader.consume(count);
+        if done {
+            return Ok(());
+        }
+    }
+}
+
 /// The records of a file.
 pub(super) enum Source {
     /// Delimited text.
@@ -180,7 +195,13 @@ impl Source {
                 object,
             } => loop {
                 text.clear();
-                if reader.read_until(b'\n', text).map_err(failed)? == 0 {
+                if reader
+                    .by_ref()
+                    .take(limit as u64 + 1)
+                    .read_until(b'\n', text)
+                    .map_err(failed)?
+                    == 0
+                {
                     return Ok(Next::End);
                 }
                 *line += 1;
@@ -188,7 +209,8 @@ impl Source {
                     continue;
                 }
                 if text.len() > limit {
-                    return Ok(Next::Bad(*line, Reason::TooLarge, format!("{} bytes", text.len())));
+                    skip_line(reader).map_err(failed)?;
+                    return Ok(Next::Bad(*line, Reason::TooLarge, format!("over {limit} bytes")));
                 }
                 return Ok(match serde_json::from_slice(text) {
                     Ok(serde_json::Value::Object(found)) => {
@@ -218,6 +240,8 @@ impl Source {
             }
             Source::Ndjson { object, .. } => Ok(match object.get(name) {
                 None | Some(serde_json::Value::Null) => Cow::Borrowed(""),
+                // what lies inside passed no contract and no lexicon
+                Some(serde_json::Value::Object(_) | serde_json::Value::Array(_)) => return Err(Reason::Type),
                 Some(serde_json::Value::String(text)) => Cow::Borrowed(text),
                 Some(other) => Cow::Owned(other.to_string()),
             }),
@@ -234,11 +258,12 @@ impl Source {
         .flatten()
     }
 
-    /// The raw bytes of the record, for its identity.
-    pub(super) fn raw(&self) -> &[u8] {
+    /// The content of the record in parts, for its identity: fields keep their borders, and a line
+    /// is the same with and without its end.
+    pub(super) fn content(&self) -> Vec<&[u8]> {
         match self {
-            Source::Csv { record, .. } => record.as_slice(),
-            Source::Ndjson { text, .. } => text,
+            Source::Csv { record, .. } => record.iter().collect(),
+            Source::Ndjson { text, .. } => vec![text.trim_ascii()],
         }
     }
 }

@@ -92,7 +92,7 @@ fn put(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
 fn sync_folders(folder: &FilePath) -> Result<()> {
     for folder in folder
         .ancestors()
-        .take(4)
+        .take(6)
         .filter(|folder| !folder.as_os_str().is_empty())
     {
         File::open(folder)

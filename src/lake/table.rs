@@ -8,8 +8,9 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
 use datafusion::catalog::{Session, TableProvider};
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
@@ -501,26 +502,31 @@ fn storable_type(found: &DataType) -> DataType {
     }
 }
 
-/// The batch in exactly this schema.
+/// The batch in exactly this schema, columns by their names. A value that does not fit is an error,
+/// never NULL.
 fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.schema_ref() == schema {
         return Ok(batch.clone());
     }
-    let columns: Vec<ArrayRef> = schema
-        .fields()
-        .iter()
-        .zip(batch.columns())
-        .map(|(field, column)| cast(column, field.data_type()))
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
-    RecordBatch::try_new(schema.clone(), columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))
+    let broken = |cause: ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let column = batch.column(batch.schema_ref().index_of(field.name()).map_err(broken)?);
+        columns.push(cast_with_options(column, field.data_type(), &options).map_err(broken)?);
+    }
+    RecordBatch::try_new(schema.clone(), columns).map_err(broken)
 }
 
-fn same_columns(left: &Schema, right: &Schema) -> bool {
+/// Whether two schemas have the same columns, in any order.
+pub fn same_columns(left: &Schema, right: &Schema) -> bool {
     left.fields().len() == right.fields().len()
-        && left
-            .fields()
-            .iter()
-            .zip(right.fields())
-            .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type())
+        && left.fields().iter().all(|field| {
+            right
+                .field_with_name(field.name())
+                .is_ok_and(|other| other.data_type() == field.data_type())
+        })
 }

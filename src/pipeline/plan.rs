@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
-use crate::lake::{Lake, Release};
+use crate::lake::{Lake, Release, ReleaseTable};
 use crate::model::load::Model;
 use crate::model::{Models, rules};
 use crate::pipeline::Definition;
@@ -110,9 +110,10 @@ fn step(
     }
     for input in &model.inputs {
         let rebuilt = matches!(due.get(input), Some(Step::Build(_)));
-        let moved = sources
-            .get(input)
-            .is_some_and(|state| entry.inputs.get(input) != Some(state));
+        // an input outside this pipeline may have been rebuilt by another one
+        let state = sources.get(input).cloned();
+        let state = state.or_else(|| last?.tables.get(input).map(ReleaseTable::state));
+        let moved = state.is_some_and(|state| entry.inputs.get(input) != Some(&state));
         if rebuilt || moved || !entry.inputs.contains_key(input) {
             return Step::Build(Reason::Input(input.clone()));
         }

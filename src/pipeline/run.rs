@@ -223,12 +223,15 @@ impl Run<'_> {
                     watch.read(&report);
                     outcome.reports.push(report);
                 }
-                // a file that is wrong says so and the others go on; a store that fails ends the run
+                // a file that is wrong says so and the others go on; a store that fails ends the ingest
                 Err(error) if matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit) => {
                     record.step("ingest", &file.shown, "failed", 0, error.render(Language::English));
                     refused.push((file.shown.clone(), error));
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    record.step("ingest", &file.shown, "failed", 0, error.render(Language::English));
+                    return Err(error);
+                }
             }
         }
         Ok(refused)
@@ -482,11 +485,19 @@ pub fn classes(contracts: &[Contract]) -> Classes {
     for contract in contracts {
         let columns = classes.0.entry(contract.into.clone()).or_default();
         for column in &contract.columns {
-            match column.protect {
-                Protect::Token => columns.insert(column.name.clone(), Class::Token),
-                Protect::Place => columns.insert(column.name.clone(), Class::Place),
-                Protect::Public | Protect::Key | Protect::Coarse | Protect::Drop => None,
+            let class = match column.protect {
+                Protect::Token => Class::Token,
+                Protect::Place => Class::Place,
+                Protect::Public | Protect::Key | Protect::Coarse | Protect::Drop => continue,
             };
+            // where two contracts of one table differ, the stricter holds
+            columns
+                .entry(column.name.clone())
+                .and_modify(|known| *known = class.max(*known))
+                .or_insert(class);
+            if contract.key.contains(&column.name) {
+                columns.insert("row_key".to_owned(), Class::Token.max(class));
+            }
         }
     }
     classes

@@ -4,10 +4,10 @@
 //! Chinese words match anywhere. A contract may waive a false hit in a reviewed line.
 
 /// Names that match whole, in lower case.
-const WHOLE: [&str; 32] = [
+const WHOLE: [&str; 33] = [
     "mz", "xd", "jsb", "zjxy", "zzmm", "zdry", "zdrylb", "zdrylx", "sexx", "hjlb", "xfry", "xjry", "sdry", "swry",
     "skry", "mac", "imsi", "imei", "cphm", "hphm", "hpzl", "plate", "gait", "race", "creed", "petition", "xf",
-    "sf_zdry", "azb", "fxry", "ldrk", "wslrk",
+    "sf_zdry", "azb", "hiv", "fxry", "ldrk", "wslrk",
 ];
 
 /// Stems that match inside a name, in lower case.
@@ -46,7 +46,7 @@ const STEMS: [&str; 48] = [
     "featureinfo",
     "feature_info",
     "fingerprint",
-    "iris_",
+    "iriscode",
     "plateno",
     "plate_no",
     "licenseplate",
@@ -58,7 +58,7 @@ const STEMS: [&str; 48] = [
     "issuspect",
     "isdetainee",
     "isforeigner",
-    "hiv",
+    "irisscan",
     "heresy",
 ];
 
@@ -66,7 +66,15 @@ const STEMS: [&str; 48] = [
 pub fn forbidden(name: &str) -> Option<&'static str> {
     let name = name.trim().trim_start_matches('\u{feff}').to_lowercase();
     let whole = WHOLE.into_iter().find(|entry| *entry == name);
-    whole.or_else(|| STEMS.into_iter().find(|entry| name.contains(entry)))
+    // "License Plate", "plate-no" and "plate_no" are one name
+    let bare = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+    let stripped = bare(&name);
+    let short = WHOLE.into_iter().find(|entry| bare(entry) == stripped);
+    whole.or(short).or_else(|| {
+        STEMS
+            .into_iter()
+            .find(|entry| name.contains(entry) || stripped.contains(&bare(entry)))
+    })
 }
 
 #[cfg(test)]
@@ -86,6 +94,9 @@ mod tests {
             "PlateNo",
             "imsi",
             "face_id_1",
+            "License Plate",
+            "Plate-No",
+            "MAC Address",
         ] {
             assert!(forbidden(name).is_some(), "{name}");
         }

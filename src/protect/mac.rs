@@ -96,12 +96,9 @@ fn first_eight(digest: &[u8]) -> i64 {
 
 /// The same number in its many spellings: full-width forms, blanks, lower case.
 fn normal(text: &str) -> String {
-    text.chars()
+    crate::protect::scan::half_width(text)
+        .chars()
         .filter(|c| !c.is_whitespace())
-        .map(|c| match c {
-            '！'..='～' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
-            other => other,
-        })
         .flat_map(char::to_uppercase)
         .collect()
 }

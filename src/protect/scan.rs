@@ -53,13 +53,23 @@ pub fn each(bytes: &[u8], pack: Pack, found: &mut dyn FnMut(Hit) -> bool) {
     }
 }
 
+/// The text with full-width forms as their ordinary ones.
+pub fn half_width(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '！'..='～' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
+            other => other,
+        })
+        .collect()
+}
+
 /// Shows the shape of a value without its content.
 pub fn mask(text: &str) -> String {
     let shown: String = text
         .chars()
         .take(40)
         .map(|c| match c {
-            '0'..='9' => '9',
+            c if c.is_numeric() => '9',
             c if c.is_alphabetic() => 'x',
             c if c.is_control() => '?',
             other => other,
@@ -230,5 +240,6 @@ mod tests {
     #[test]
     fn a_mask_keeps_the_shape_only() {
         assert_eq!(mask("2025-02-30 张三"), "9999-99-99 xx");
+        assert_eq!(mask("１３９"), "999");
     }
 }

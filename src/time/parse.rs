@@ -4,6 +4,9 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use crate::time::calendar::{Calendar, days};
 
+/// 1900-01-01 to 2200-01-01, UTC microseconds.
+const MEANT: std::ops::Range<i64> = -2_208_988_800_000_000..7_258_118_400_000_000;
+
 /// A declared way of writing times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimeFormat {
@@ -29,8 +32,13 @@ impl TimeFormat {
         }
     }
 
-    /// The instant that `text` states, in UTC microseconds; `None` where it states none.
+    /// The instant that `text` states, in UTC microseconds; `None` where it states none, or one
+    /// outside 1900–2200, which no dispatch system means.
     pub fn instant(&self, text: &str, calendar: &Calendar) -> Option<i64> {
+        self.any_instant(text, calendar).filter(|at| MEANT.contains(at))
+    }
+
+    fn any_instant(&self, text: &str, calendar: &Calendar) -> Option<i64> {
         match self {
             TimeFormat::EpochSeconds => text.parse::<i64>().ok()?.checked_mul(1_000_000),
             TimeFormat::EpochMilliseconds => text.parse::<i64>().ok()?.checked_mul(1_000),

@@ -42,7 +42,7 @@ fn refused(dir: &Path, code: i32, expected: &str) {
 #[test]
 fn a_token_of_a_person_is_refused_at_every_door() {
     let dir = site();
-    let doors = [
+    let doors: &[(&str, &str)] = &[
         (
             "GROUP BY",
             "SELECT count(*) AS n FROM source.alarm GROUP BY caller_phone",
@@ -90,8 +90,32 @@ fn a_token_of_a_person_is_refused_at_every_door() {
             "OUTPUT",
             "SELECT (SELECT max(caller_phone) FROM source.alarm) AS n FROM source.area",
         ),
+        (
+            "WHERE",
+            "SELECT count(*) AS n FROM source.alarm AS x, source.alarm AS y WHERE x.caller_phone = y.caller_phone",
+        ),
+        (
+            "WHERE",
+            "SELECT count(*) AS n FROM source.alarm WHERE caller_phone BETWEEN 0 AND 1000000000000000000",
+        ),
+        (
+            "WHERE",
+            "SELECT 1 AS n FROM source.alarm AS x WHERE EXISTS (SELECT 1 FROM source.alarm AS y WHERE y.caller_phone = x.caller_phone)",
+        ),
+        (
+            "WHERE",
+            "SELECT (SELECT count(*) FROM source.alarm AS y WHERE y.caller_phone = x.caller_phone) AS n FROM source.alarm AS x",
+        ),
+        (
+            "WHERE",
+            "SELECT 1 AS n FROM (SELECT caller_phone AS p FROM source.alarm) AS x WHERE EXISTS (SELECT 1 FROM source.area AS y WHERE y.source_line = x.p)",
+        ),
+        (
+            "OUTPUT",
+            "SELECT a.caller_phone AS n FROM source.area AS r RIGHT SEMI JOIN source.alarm AS a ON r.code = a.area",
+        ),
     ];
-    for (door, sql) in doors {
+    for &(door, sql) in doors {
         model(dir.path(), "core/planted", sql);
         refused(dir.path(), 4, door);
     }

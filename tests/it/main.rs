@@ -8,6 +8,7 @@
 )]
 
 mod boundary;
+mod cli;
 mod crash;
 mod demo;
 mod docs;
