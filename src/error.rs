@@ -231,6 +231,9 @@ pub fn io_error(path: &std::path::Path, cause: &std::io::Error) -> Error {
         std::io::ErrorKind::NotFound => Kind::Missing,
         std::io::ErrorKind::PermissionDenied => Kind::Denied,
         std::io::ErrorKind::Interrupted => Kind::Interrupted,
+        std::io::ErrorKind::IsADirectory | std::io::ErrorKind::NotADirectory | std::io::ErrorKind::InvalidInput => {
+            Kind::Input
+        }
         _ => Kind::Unavailable,
     };
     fail(kind, "file_failed", &[&path.display()]).because(cause)

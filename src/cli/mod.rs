@@ -40,7 +40,7 @@ struct Cli {
     #[arg(long, global = true, value_name = "LANG", env = "FENGHUO_LANG", value_parser = ["zh", "en"])]
     lang: Option<String>,
     /// Say nothing but data and errors
-    #[arg(long, global = true, env = "FENGHUO_QUIET")]
+    #[arg(long, global = true, env = "FENGHUO_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
     quiet: bool,
     #[command(subcommand)]
     command: Command,

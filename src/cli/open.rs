@@ -24,8 +24,14 @@ impl Opened {
     /// The site's secret. A key file that others can read is no secret.
     pub(super) fn key(&self) -> Result<SiteKey> {
         let path = self.site.path(&self.site.settings.lake.key_file);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|cause| io_error(&path, &cause).hint("key_hint", &[&path.display()]))?;
+        let text = std::fs::read_to_string(&path).map_err(|cause| {
+            let error = io_error(&path, &cause);
+            if error.kind() == Kind::Missing {
+                error.hint("key_hint", &[&path.display()])
+            } else {
+                error
+            }
+        })?;
         private(&path)?;
         SiteKey::from_hex(&text)
             .ok_or_else(|| fail(Kind::Input, "key_broken", &[&path.display()]).hint("key_hint", &[&path.display()]))

@@ -26,10 +26,10 @@ pub(super) enum Form {
 #[derive(Debug, clap::Args)]
 pub(super) struct Output {
     /// What to write
-    #[arg(long, value_enum, default_value = "table", env = "FENGHUO_OUTPUT")]
+    #[arg(long, value_enum, default_value = "table")]
     output: Form,
     /// Where to write it, instead of the standard output
-    #[arg(long, value_name = "FILE", env = "FENGHUO_OUT")]
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 

@@ -25,10 +25,10 @@ enum Verb {
         #[arg(long, value_name = "RELEASE", env = "FENGHUO_AS_OF")]
         as_of: Option<u64>,
         /// What to write
-        #[arg(long, default_value = "html", value_parser = ["html", "terminal"], env = "FENGHUO_OUTPUT")]
+        #[arg(long, default_value = "html", value_parser = ["html", "terminal"])]
         output: String,
         /// Where to write it, instead of the pages folder
-        #[arg(long, value_name = "FILE", env = "FENGHUO_OUT")]
+        #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
 }

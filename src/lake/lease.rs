@@ -67,3 +67,25 @@ impl Lake {
         Ok(Lease { _file: file, fence })
     }
 }
+
+impl Lake {
+    /// Remembers a value derived from the site's secret at first use, and refuses another one later.
+    ///
+    /// # Errors
+    /// `Conflict` where the lake was made with another secret.
+    pub fn same_key(&self, check: i64) -> Result<()> {
+        let path = self.root().join("leases").join("key.check");
+        let failed = |cause: std::io::Error| io_error(&path, &cause);
+        match std::fs::read_to_string(&path) {
+            Ok(known) if known.trim() == check.to_string() => Ok(()),
+            Ok(_) => Err(fail(Kind::Conflict, "key_changed", &[]).hint("key_changed_hint", &[])),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                let mut file = File::create(&path).map_err(failed)?;
+                file.write_all(check.to_string().as_bytes())
+                    .and_then(|()| file.sync_all())
+                    .map_err(failed)
+            }
+            Err(cause) => Err(failed(cause)),
+        }
+    }
+}

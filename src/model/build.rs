@@ -73,7 +73,8 @@ impl<'a> Builder<'a> {
             .labels
             .iter()
             .map(|label| &label.column)
-            .chain(&model.header.grain);
+            .chain(&model.header.grain)
+            .chain(model.header.checks.iter().flat_map(|(_, check)| check.columns()));
         let file = &model.file;
         let problems: Vec<_> = named
             .filter(|name| !known.contains(name))

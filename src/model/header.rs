@@ -169,6 +169,15 @@ fn check(value: &str) -> Result<Check, Message> {
 }
 
 impl Check {
+    /// The columns that the check looks at.
+    pub fn columns(&self) -> &[String] {
+        match self {
+            Check::NotNull(columns) | Check::Unique(columns) => columns,
+            Check::Accepted(column, _) | Check::InRange(column, _, _) => std::slice::from_ref(column),
+            Check::Rows(_, _) => &[],
+        }
+    }
+
     /// The SELECT that returns the rows which break the check, and a short name.
     pub fn sql(&self, table: &str) -> (String, String) {
         let quoted = |value: &String| format!("'{}'", value.replace('\'', "''"));

@@ -45,12 +45,11 @@ impl Model {
     /// and the versions of the SQL functions.
     pub fn fingerprint(&self, parameters: &BTreeMap<String, String>) -> String {
         let mut hash = Sha256::new();
-        for line in self
-            .file
-            .text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("--"))
-        {
+        for line in self.file.text.lines().filter(|line| {
+            // words of the header bear on what is checked; other comments bear on nothing
+            let line = line.trim_start();
+            !line.starts_with("--") || line.trim_start_matches('-').trim_start().starts_with('@')
+        }) {
             for word in line.split_whitespace() {
                 hash.update(word);
                 hash.update(" ");

@@ -5,7 +5,9 @@ use serde::Deserialize;
 
 use crate::config::{Site, text};
 use crate::contract::Contract;
-use crate::error::Result;
+use crate::error::{Kind, Result, fail};
+use crate::model::Models;
+use crate::model::load::SCHEMAS;
 
 /// A pipeline as a person writes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -34,6 +36,30 @@ impl Definition {
     pub fn load(site: &Site, name: &str) -> Result<Definition> {
         let file = site.file(&format!("pipelines/{name}.toml"))?;
         toml::from_str(&file.text).map_err(|cause| text::toml_error(&file.path, &file.text, &cause))
+    }
+
+    /// Refuses names of contracts, schemas and models that do not exist.
+    ///
+    /// # Errors
+    /// `Input` with the place of each and the nearest known name.
+    pub fn known(&self, name: &str, site: &Site, contracts: &[Contract], models: &Models) -> Result<()> {
+        let file = site.file(&format!("pipelines/{name}.toml"))?;
+        let contracts: Vec<&str> = contracts.iter().map(|contract| contract.name.as_str()).collect();
+        let mut built: Vec<&str> = SCHEMAS.to_vec();
+        built.extend(models.ordered.iter().map(|model| model.name.as_str()));
+        let mut problems = Vec::new();
+        for (wanted, known) in [(&self.ingest, &contracts), (&self.build, &built)] {
+            for word in wanted
+                .iter()
+                .filter(|word| *word != "*" && !known.contains(&word.as_str()))
+            {
+                problems.push(text::unknown_key(&file.path, &file.text, word, known.iter()));
+            }
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(fail(Kind::Input, "pipeline_unknown", &[&name]).with_problems(problems))
     }
 
     /// Whether the pipeline builds a model.

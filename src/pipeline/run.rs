@@ -102,6 +102,7 @@ impl Run<'_> {
         let definition = Definition::load(self.site, name)?;
         let contracts = contracts(self.site)?;
         let models = Models::load(self.site)?;
+        definition.known(name, self.site, &contracts, &models)?;
         let lease = self
             .lake
             .lease("site", self.site.settings.limits.lease_wait_seconds)
@@ -199,6 +200,7 @@ impl Run<'_> {
         outcome: &mut Outcome,
         watch: &dyn Watch,
     ) -> Result<Vec<(String, Error)>> {
+        self.lake.same_key(self.key.purpose("check").token("key"))?;
         let given = Given {
             key: self.key,
             entropy: self.entropy,

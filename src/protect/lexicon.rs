@@ -77,6 +77,43 @@ pub fn forbidden(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Stems of columns that hold a person's name, number or words. Patterns find numbers, not names, so
+/// such a column may be dropped or tokenised and never be public.
+const PERSONAL: [&str; 26] = [
+    "callername",
+    "callerphone",
+    "callerid",
+    "personname",
+    "fullname",
+    "firstname",
+    "lastname",
+    "surname",
+    "phone",
+    "mobile",
+    "idno",
+    "idcard",
+    "officername",
+    "callsign",
+    "姓名",
+    "报警人",
+    "电话",
+    "手机",
+    "身份证",
+    "证件号",
+    "警号",
+    "bjrxm",
+    "bjrlxdh",
+    "lxdh",
+    "sfzh",
+    "xingming",
+];
+
+/// The entry that says that a column of this name is about a person.
+pub fn personal(name: &str) -> Option<&'static str> {
+    let stripped: String = name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    PERSONAL.into_iter().find(|entry| stripped.contains(entry))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

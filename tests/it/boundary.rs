@@ -243,3 +243,52 @@ fn a_key_that_others_can_read_is_refused() {
     let output = run(&["--site", &dir.path().display().to_string(), "run", "nightly"]);
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_column_about_a_person_cannot_be_public() {
+    let dir = site();
+    let contract = dir.path().join("pipelines/contracts/alarm.toml");
+    let text_of = std::fs::read_to_string(&contract).expect("a contract");
+    let open = text_of.replace(
+        "caller_name   = { protect = \"drop\" }",
+        "caller_name   = { protect = \"public\" }",
+    );
+    assert_ne!(open, text_of);
+    std::fs::write(&contract, open).expect("a contract");
+    refused(dir.path(), 2, "column `caller_name` is about a person");
+}
+
+#[test]
+fn another_key_on_the_same_lake_is_refused() {
+    let dir = site();
+    ok(&["--site", &dir.path().display().to_string(), "ingest", "area"]);
+    let key = dir.path().join("keys/site.key");
+    std::fs::write(key, "fedcba9876543210".repeat(4)).expect("a key");
+    refused(dir.path(), 5, "not the one this lake was made with");
+}
+
+#[test]
+fn a_pipeline_that_names_nothing_and_a_changed_check_are_noticed() {
+    let dir = site();
+    let path = dir.path().display().to_string();
+    ok(&["--site", &path, "run", "nightly"]);
+    let model = dir.path().join("sql/ref/category.sql");
+    let text_of = std::fs::read_to_string(&model).expect("a model");
+    std::fs::write(
+        &model,
+        text_of.replace("-- @check unique(code)", "-- @check rows(1000)"),
+    )
+    .expect("a model");
+    refused(dir.path(), 1, "rows(1000)");
+    std::fs::write(
+        &model,
+        text_of.replace("-- @check unique(code)", "-- @check unique(coed)"),
+    )
+    .expect("a model");
+    refused(dir.path(), 2, "did you mean `code`");
+    std::fs::write(&model, text_of).expect("a model");
+    let pipeline = dir.path().join("pipelines/nightly.toml");
+    let text_of = std::fs::read_to_string(&pipeline).expect("a pipeline");
+    std::fs::write(&pipeline, text_of.replace("build = [\"*\"]", "build = [\"waring\"]")).expect("a pipeline");
+    refused(dir.path(), 2, "did you mean `warning`");
+}
