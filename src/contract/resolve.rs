@@ -11,7 +11,6 @@ use crate::contract::file::{ColumnFile, ContractFile};
 use crate::error::{Kind, Problem, Result, fail};
 use crate::message::Message;
 use crate::place::crs::Crs;
-use crate::protect::lexicon;
 use crate::time::parse::TimeFormat;
 
 /// How rows land.
@@ -490,15 +489,6 @@ impl Resolver<'_> {
         }
         if contract.county.is_none() && contract.column("county").is_none() {
             self.problem("into", Message::new("contract_county_missing", &[]));
-        }
-        let open = contract
-            .columns
-            .iter()
-            .filter(|column| matches!(column.protect, Protect::Public | Protect::Place));
-        for column in open.filter(|column| !contract.waived.contains(&column.from)) {
-            if let Some(entry) = lexicon::personal(&column.name).or_else(|| lexicon::personal(&column.from)) {
-                self.problem(&column.name, Message::new("contract_personal", &[&column.name, &entry]));
-            }
         }
         for column in contract
             .columns

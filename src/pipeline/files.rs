@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::config::Site;
-use crate::config::site::relative;
-use crate::contract::{CodeList, Contract, contracts as resolve};
-use crate::error::{Result, io_error};
+use crate::config::site::{SiteFile, relative};
+use crate::config::text;
+use crate::contract::{CodeList, Contract, Protect, contracts as resolve};
+use crate::error::{Kind, Problem, Result, fail, io_error};
+use crate::message::Message;
+use crate::protect::lexicon;
 
 /// A source file with its contract.
 #[derive(Debug, Clone)]
@@ -30,7 +33,35 @@ pub fn contracts(site: &Site) -> Result<Vec<Contract>> {
     for file in site.files("pipelines/codes", ".csv")? {
         codes.insert(file.stem().to_owned(), CodeList::parse(&file)?);
     }
-    resolve(&site.files("pipelines/contracts", ".toml")?, &codes)
+    let files = site.files("pipelines/contracts", ".toml")?;
+    let contracts = resolve(&files, &codes)?;
+    let problems: Vec<Problem> = contracts
+        .iter()
+        .flat_map(|contract| personal(contract, &files))
+        .collect();
+    if problems.is_empty() {
+        Ok(contracts)
+    } else {
+        Err(fail(Kind::Input, "contracts_invalid", &[]).with_problems(problems))
+    }
+}
+
+/// Columns that say whose they are and are public all the same.
+fn personal(contract: &Contract, files: &[SiteFile]) -> Vec<Problem> {
+    let Some(file) = files.iter().find(|file| file.path == contract.path) else {
+        return Vec::new();
+    };
+    let open = contract
+        .columns
+        .iter()
+        .filter(|column| matches!(column.protect, Protect::Public | Protect::Place));
+    open.filter(|column| !contract.waived.contains(&column.from))
+        .filter_map(|column| {
+            let entry = lexicon::personal(&column.name).or_else(|| lexicon::personal(&column.from))?;
+            let message = Message::new("contract_personal", &[&column.name, &entry]);
+            Some(text::problem_at_word(&file.path, &file.text, &column.name, message))
+        })
+        .collect()
 }
 
 /// The files of the contracts, in the order of their paths. A file that several contracts of one
