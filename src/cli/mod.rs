@@ -110,8 +110,9 @@ fn start(cli: &Cli, printer: &Printer) -> Result<()> {
             () = terminated() => Err(fail(Kind::Terminated, "interrupted", &[])),
         }
     });
-    // a parser thread may still hold a file; it has nothing to finish
-    runtime.shutdown_background();
+    // threads may still hold a file; they have nothing to finish, and shutting the runtime down under
+    // them would make them panic. The process ends with main.
+    std::mem::forget(runtime);
     outcome
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cli::open::Opened;
 use crate::cli::output::Output;
 use crate::cli::print::Printer;
-use crate::engine::Bounds;
+use crate::engine::{Bounds, references};
 use crate::error::Result;
 use crate::model::pinned;
 
@@ -26,7 +26,9 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let opened = Opened::at(site)?;
     let release = opened.release(args.as_of).await?;
     let limits = &opened.site.settings.limits;
-    let session = pinned::session(&opened.lake, Bounds::from(limits), &release).await?;
+    let names = references("query", &args.sql)?;
+    let wanted = |name: &str| names.iter().any(|known| known == name);
+    let session = pinned::session_on(&opened.lake, Bounds::from(limits), &release, wanted).await?;
     let table = session.query("query", &args.sql, limits.query_rows).await?;
     args.output.write(&table, printer)
 }

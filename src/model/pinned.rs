@@ -15,12 +15,29 @@ const HEAD_TABLES: [&str; 2] = ["ops.run", "ops.step"];
 /// # Errors
 /// `Missing` where a version is gone.
 pub async fn session(lake: &Lake, bounds: Bounds, release: &Release) -> Result<Session> {
+    session_on(lake, bounds, release, |_| true).await
+}
+
+/// A session on those tables of `release` that are wanted; opening a table reads its log.
+///
+/// # Errors
+/// As [`session`].
+pub async fn session_on(
+    lake: &Lake,
+    bounds: Bounds,
+    release: &Release,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Session> {
     let session = Session::new(bounds)?;
-    for (name, entry) in release.tables.iter().filter(|(name, _)| !name.starts_with("source.")) {
+    for (name, entry) in release
+        .tables
+        .iter()
+        .filter(|(name, _)| !name.starts_with("source.") && wanted(name))
+    {
         let table = lake.table_at(name, &entry.location, entry.version).await?;
         session.register(name, table.provider(session.state()).await?)?;
     }
-    for name in HEAD_TABLES {
+    for name in HEAD_TABLES.into_iter().filter(|name| wanted(name)) {
         if let Some(table) = lake.table(name).await? {
             session.register(name, table.provider(session.state()).await?)?;
         }
