@@ -1,7 +1,9 @@
 //! Results in the form a person or program asked for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::ValueEnum;
 
@@ -22,6 +24,16 @@ pub(super) enum Form {
     Parquet,
 }
 
+/// A column of texts.
+pub(super) fn texts(values: Vec<String>) -> ArrayRef {
+    Arc::new(StringArray::from(values))
+}
+
+/// A column of numbers.
+pub(super) fn numbers(values: Vec<u64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values.into_iter().map(u64::cast_signed)))
+}
+
 /// What and where.
 #[derive(Debug, clap::Args)]
 pub(super) struct Output {
@@ -34,6 +46,19 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Writes a result made of named columns.
+    pub(super) fn columns(&self, columns: Vec<(&str, ArrayRef)>, printer: &Printer) -> Result<()> {
+        let batch =
+            RecordBatch::try_from_iter(columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
+        self.write(
+            &Table {
+                schema: batch.schema(),
+                batches: vec![batch],
+            },
+            printer,
+        )
+    }
+
     /// Writes a result.
     pub(super) fn write(&self, table: &Table, printer: &Printer) -> Result<()> {
         let bytes = match self.output {

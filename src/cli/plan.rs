@@ -1,15 +1,11 @@
 //! `fenghuo plan`: what a run would do and why. It writes nothing.
 
 use std::path::Path;
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
 
 use crate::cli::open::Opened;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, texts};
 use crate::cli::print::Printer;
-use crate::engine::session::Table;
-use crate::error::{Kind, Result, fail};
+use crate::error::Result;
 use crate::model::Models;
 use crate::pipeline::Definition;
 use crate::pipeline::files::{assign, contracts};
@@ -77,19 +73,12 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         };
         rows.push([action.to_owned(), name.clone(), String::new(), why]);
     }
-    let column = |at: usize| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row[at]))) };
-    let batch = RecordBatch::try_from_iter([
+    let column = |at: usize| texts(rows.iter().map(|row| row[at].clone()).collect());
+    let columns = vec![
         ("action", column(0)),
         ("name", column(1)),
         ("contract", column(2)),
         ("why", column(3)),
-    ])
-    .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
-    args.output.write(
-        &Table {
-            schema: batch.schema(),
-            batches: vec![batch],
-        },
-        printer,
-    )
+    ];
+    args.output.columns(columns, printer)
 }

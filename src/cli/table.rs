@@ -1,14 +1,12 @@
 //! `fenghuo table`: the Delta tables behind the releases.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::ArrayRef;
 
 use crate::cli::open::Opened;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
-use crate::engine::session::Table as Rows;
 use crate::error::{Kind, Result, fail};
 use crate::time::rfc3339;
 
@@ -37,10 +35,6 @@ enum Verb {
 
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
-    let text = |texts: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(texts)) };
-    let number = |numbers: Vec<u64>| -> ArrayRef {
-        Arc::new(Int64Array::from_iter_values(numbers.into_iter().map(u64::cast_signed)))
-    };
     let (columns, output): (Vec<(&str, ArrayRef)>, &Output) = match &args.verb {
         Verb::List { output } => {
             let mut tables = Vec::new();
@@ -54,17 +48,17 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             let columns = vec![
                 (
                     "table",
-                    text(tables.iter().map(|table| table.name().to_owned()).collect()),
+                    texts(tables.iter().map(|table| table.name().to_owned()).collect()),
                 ),
                 (
                     "location",
-                    text(tables.iter().map(|table| table.location().to_owned()).collect()),
+                    texts(tables.iter().map(|table| table.location().to_owned()).collect()),
                 ),
                 (
                     "version",
-                    number(tables.iter().map(crate::lake::Table::version).collect()),
+                    numbers(tables.iter().map(crate::lake::Table::version).collect()),
                 ),
-                ("rows", number(rows)),
+                ("rows", numbers(rows)),
             ];
             (columns, output)
         }
@@ -78,11 +72,11 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             let columns = vec![
                 (
                     "version",
-                    number(versions.iter().map(|version| version.version).collect()),
+                    numbers(versions.iter().map(|version| version.version).collect()),
                 ),
                 (
                     "at",
-                    text(
+                    texts(
                         versions
                             .iter()
                             .map(|version| rfc3339(version.at_millis * 1000))
@@ -91,16 +85,16 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
                 ),
                 (
                     "operation",
-                    text(versions.iter().map(|version| version.operation.clone()).collect()),
+                    texts(versions.iter().map(|version| version.operation.clone()).collect()),
                 ),
-                ("rows", number(versions.iter().map(|version| version.rows).collect())),
+                ("rows", numbers(versions.iter().map(|version| version.rows).collect())),
                 (
                     "run_id",
-                    text(versions.iter().map(|version| version.run_id.clone()).collect()),
+                    texts(versions.iter().map(|version| version.run_id.clone()).collect()),
                 ),
                 (
                     "batch",
-                    text(
+                    texts(
                         versions
                             .iter()
                             .map(|version| version.batch_id.chars().take(16).collect())
@@ -111,13 +105,5 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             (columns, output)
         }
     };
-    let batch =
-        RecordBatch::try_from_iter(columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
-    output.write(
-        &Rows {
-            schema: batch.schema(),
-            batches: vec![batch],
-        },
-        printer,
-    )
+    output.columns(columns, printer)
 }

@@ -430,6 +430,7 @@ impl Job {
             path: &self.path,
             limits,
             unknown,
+            pack: self.settings.site.identifier_pack,
             progress,
         };
         let mut parsed = Parsed {
@@ -483,6 +484,7 @@ struct Walk<'a> {
     path: &'a Path,
     limits: &'a Limits,
     unknown: BTreeSet<String>,
+    pack: Pack,
     progress: &'a Progress,
 }
 
@@ -507,7 +509,7 @@ impl Walk<'_> {
                     }),
                 ),
                 Next::Record(line) => {
-                    note_names(self.contract, &mut self.unknown, source, &parsed.report.file)?;
+                    note_names(self, source, &parsed.report.file)?;
                     (line, take(source, line, &mut parsed.seen))
                 }
             };
@@ -536,16 +538,16 @@ impl Walk<'_> {
 }
 
 /// JSON objects bring their own names: each new one passes the lexicon before its row is taken.
-fn note_names(contract: &Contract, unknown: &mut BTreeSet<String>, source: &Source, file: &str) -> Result<()> {
+fn note_names(walk: &mut Walk<'_>, source: &Source, file: &str) -> Result<()> {
     for name in source.names() {
-        if contract.columns.iter().any(|column| column.from == *name) || unknown.contains(name) {
+        if walk.contract.columns.iter().any(|column| column.from == *name) || walk.unknown.contains(name) {
             continue;
         }
-        header::check_allowed(contract, file, std::iter::once(name))?;
+        header::check_allowed(walk.contract, file, std::iter::once(name))?;
         // a name can be a value by mistake, and a source can have any number of them
-        if unknown.len() < UNKNOWN_NAMES {
-            let hit = scan::first(scan::half_width(name).as_bytes(), Pack::Cn).is_some();
-            unknown.insert(if hit { scan::mask(name) } else { name.clone() });
+        if walk.unknown.len() < UNKNOWN_NAMES {
+            let hit = scan::first(scan::half_width(name).as_bytes(), walk.pack).is_some();
+            walk.unknown.insert(if hit { scan::mask(name) } else { name.clone() });
         }
     }
     Ok(())
