@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Seed of the city
     #[arg(long, default_value_t = 1, env = "FENGHUO_SEED")]
     seed: u64,
+    /// Write the city's source files and its site, and run nothing
+    #[arg(long, env = "FENGHUO_SOURCES_ONLY", value_parser = clap::builder::FalseyValueParser::new())]
+    sources_only: bool,
 }
 
 /// What was planted; written beside the inbox.
@@ -37,6 +40,9 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Result<()> {
         printer.say("demo_again", &[&args.dir.display()]);
     } else {
         make(&args.dir, plan, printer).await?;
+    }
+    if args.sources_only {
+        return Ok(());
     }
     let opened = Opened::at(&args.dir)?;
     let outcome = run::pipeline(&opened, "nightly", printer).await?;

@@ -12,7 +12,10 @@ use crate::time::Clock;
 
 /// Read source files into source tables
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Contract to ingest, or all
     #[arg(value_name = "CONTRACT")]
     contract: Option<String>,
@@ -21,10 +24,33 @@ pub(super) struct Args {
     files: Vec<PathBuf>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Take a stored batch back
+    Withdraw {
+        /// Batch, at least six digits of its name
+        #[arg(value_name = "BATCH")]
+        batch: String,
+    },
+}
+
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let key = opened.key()?;
     let contracts = contracts(&opened.site)?;
+    let run = Run {
+        site: &opened.site,
+        lake: &opened.lake,
+        key: &key,
+        clock: &SystemClock,
+        entropy: entropy()?,
+        run_id: run_id(SystemClock.now())?,
+    };
+    if let Some(Action::Withdraw { batch }) = &args.action {
+        let (file, rows) = run.withdraw(&contracts, batch).await?;
+        printer.say("batch_withdrawn", &[&file, &rows]);
+        return Ok(());
+    }
     let mut files = assign(&opened.site, &contracts)?;
     files.retain(|file| !file.contract.on_request || args.contract.as_ref() == Some(&file.contract.name));
     if let Some(name) = &args.contract {
@@ -58,15 +84,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         let pattern = pattern.map_or_else(|| "inbox/*".to_owned(), |contract| contract.from.clone());
         return Err(fail(Kind::Missing, "no_files", &[&pattern]));
     }
-    let run = Run {
-        site: &opened.site,
-        lake: &opened.lake,
-        key: &key,
-        clock: &SystemClock,
-        entropy: entropy()?,
-        run_id: run_id(SystemClock.now())?,
-    };
-    let outcome = run.files(&files, &contracts, printer).await?;
+    let outcome = run.files(&files, &contracts, !args.files.is_empty(), printer).await?;
     let sum = |of: fn(&crate::ingest::Report) -> u64| outcome.reports.iter().map(of).sum::<u64>();
     printer.say(
         "ingest_done",

@@ -169,6 +169,10 @@ impl Watch for Printer {
                 ],
             ),
             Outcome::AlreadyThere => self.say("file_already", &[&report.file]),
+            Outcome::ReceivedAgain => self.say("file_again", &[&report.file]),
+        }
+        if report.added + report.changed + report.vanished > 0 {
+            self.say("file_resent", &[&report.file, &report.added, &report.changed, &report.vanished]);
         }
     }
 }

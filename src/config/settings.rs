@@ -111,6 +111,10 @@ pub struct Limits {
     pub query_memory_mebibytes: usize,
     /// Rejects listed per file; a file with more is refused whole.
     pub rejects_per_batch: usize,
+    /// Rows of a file that is held against its earlier versions.
+    pub resend_rows: usize,
+    /// Share of a file's earlier rows, percent, that may vanish when it is replaced unattended.
+    pub vanished_percent: usize,
     /// Seconds to wait for the site lease.
     pub lease_wait_seconds: u64,
     /// Partitions of a query plan; fixed so that plans do not depend on the machine.

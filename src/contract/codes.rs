@@ -1,6 +1,6 @@
 //! Code lists: `pipelines/codes/<list>.csv`, a `code` column and attributes of each code.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::config::site::SiteFile;
 use crate::error::{Kind, Place, Problem, Result, fail};
@@ -75,6 +75,12 @@ impl CodeList {
     /// An attribute of a code.
     pub fn get(&self, code: &str, attribute: usize) -> Option<&str> {
         self.rows.get(code)?.get(attribute).map(String::as_str)
+    }
+
+    /// The distinct values of an attribute, in order.
+    pub fn values(&self, attribute: usize) -> Vec<String> {
+        let found = self.rows.values().filter_map(|row| row.get(attribute));
+        found.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The names of the attributes.

@@ -1,7 +1,8 @@
 //! One column of a contract: its type, its protection, and what its values must be.
 
 use crate::contract::codes::CodeList;
-use crate::time::parse::TimeFormat;
+use crate::contract::number::NumberStyle;
+use crate::time::parse::TimeRules;
 
 /// What happens to a column's values before anything is written (design §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +48,9 @@ pub enum ColumnType {
     Timestamp,
     /// Calendar date.
     Date,
-    /// Degrees east in the contract's reference system.
+    /// Degrees east in the contract's reference system, or metres east of a grid.
     Lon,
-    /// Degrees north in the contract's reference system.
+    /// Degrees north in the contract's reference system, or metres north of a grid.
     Lat,
     /// WKT `POINT (lon lat)`; lands as `lon` and `lat`.
     Point,
@@ -89,7 +90,9 @@ pub struct Column {
     /// Whether an empty value rejects the row.
     pub required: bool,
     /// How times are written.
-    pub format: TimeFormat,
+    pub times: TimeRules,
+    /// How numbers are written.
+    pub number: NumberStyle,
     /// Smallest and largest number.
     pub range: Option<[f64; 2]>,
     /// Accepted values, any where empty.
@@ -98,6 +101,19 @@ pub struct Column {
     pub codes: Option<CodeList>,
     /// Unknown codes are kept (and never mapped).
     pub keep_unknown: bool,
+    /// A position in metres of a grid instead of degrees.
+    pub metres: bool,
     /// A bad value is blanked instead of rejecting the row.
     pub blank_bad: bool,
+}
+
+impl Column {
+    /// Whether a value can break the contract at all.
+    pub fn is_checked(&self) -> bool {
+        self.required
+            || self.kind != ColumnType::String
+            || self.range.is_some()
+            || !self.accept.is_empty()
+            || self.codes.is_some()
+    }
 }

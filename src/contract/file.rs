@@ -30,11 +30,29 @@ pub struct ContractFile {
     pub on_request: Option<bool>,
     /// `csv` (default) or `ndjson`.
     pub format: Option<String>,
-    /// `utf-8` (default), `gb18030` or `gbk`.
+    /// `utf-8` (default), `gb18030`, `gbk`, `big5`, `utf-16le` or `utf-16be`.
     pub encoding: Option<String>,
     /// Field delimiter of a CSV file, one ASCII character.
     pub delimiter: Option<String>,
-    /// Reference system of the coordinates: `wgs84`, `cgcs2000`, `gcj02`, `bd09`.
+    /// Quote of a CSV file, one ASCII character; empty where nothing is quoted.
+    pub quote: Option<String>,
+    /// Character before a quote inside a quoted field, where quotes are not doubled.
+    pub escape: Option<String>,
+    /// Character that begins a line which is no record.
+    pub comment: Option<String>,
+    /// Lines before the header.
+    pub skip_lines: Option<usize>,
+    /// Names of the fields of a file without a header.
+    pub names: Option<Vec<String>>,
+    /// Texts that mean "empty", such as `NULL`.
+    pub null: Option<Vec<String>>,
+    /// How the source tells that a file is whole: `as_found` (default), `marker`, `manifest`, `stable 120s`.
+    pub complete: Option<String>,
+    /// What a file of the same name with other content does: `refuse` (default), `replace`, `upsert`.
+    pub resend: Option<String>,
+    /// What becomes of a source file whose release is durable: `purge 72h` (default) or `leave`.
+    pub after: Option<String>,
+    /// Reference system of the coordinates: `wgs84`, `cgcs2000`, `gcj02`, `bd09`, or `epsg:N` of a grid in metres.
     pub crs: Option<String>,
     /// IANA zone of local times, where it is not the site's.
     pub timezone: Option<String>,
@@ -78,8 +96,15 @@ pub struct ColumnFile {
     pub protect: Option<String>,
     /// Whether an empty value rejects the row.
     pub required: Option<bool>,
-    /// How times are written: a strftime pattern, `rfc3339`, `epoch_s`, `epoch_ms`.
-    pub format: Option<String>,
+    /// How times are written: a strftime pattern, `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us`,
+    /// `excel`, `excel1904`; or a list of them.
+    pub format: Option<OneOrMany>,
+    /// Whether 24:00 is written for the midnight that ends a day.
+    pub hour24: Option<bool>,
+    /// Decimal mark, `.` by default.
+    pub decimal: Option<char>,
+    /// Mark between thousands, where there is one.
+    pub thousands: Option<char>,
     /// Smallest and largest number.
     pub range: Option<[f64; 2]>,
     /// The accepted values.
@@ -90,6 +115,26 @@ pub struct ColumnFile {
     pub unknown: Option<String>,
     /// What a bad value does: `reject` the row (default) or `blank` the value.
     pub bad: Option<String>,
+}
+
+/// One text, or several of which each may hold.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            OneOrMany::One(one) => std::slice::from_ref(one),
+            OneOrMany::Many(many) => many,
+        }
+    }
 }
 
 /// A TOML table in the order of the file.
@@ -155,6 +200,15 @@ impl ContractFile {
             format,
             encoding,
             delimiter,
+            quote,
+            escape,
+            comment,
+            skip_lines,
+            names,
+            null,
+            complete,
+            resend,
+            after,
             crs,
             timezone,
             key,
@@ -190,7 +244,7 @@ impl ColumnFile {
             ($($field:ident),*) => { $( if self.$field.is_none() { self.$field.clone_from(&base.$field); } )* };
         }
         inherit!(
-            from, kind, protect, required, format, range, accept, codes, unknown, bad
+            from, kind, protect, required, format, hour24, decimal, thousands, range, accept, codes, unknown, bad
         );
         self
     }

@@ -4,11 +4,14 @@
 
 pub mod codes;
 pub mod column;
+pub mod dialect;
 pub mod file;
+pub mod number;
 pub mod resolve;
 pub mod value;
 
 pub use codes::CodeList;
 pub use column::{Column, ColumnType, Protect};
-pub use resolve::{Contract, Counts, Known, Land, Measure, Origin, SourceFormat, contracts};
+pub use dialect::Dialect;
+pub use resolve::{Complete, Contract, Counts, Known, Land, Measure, Origin, Resend, SourceFormat, contracts};
 pub use value::{Reason, Value};

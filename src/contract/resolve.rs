@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use crate::config::site::SiteFile;
 use crate::config::text;
 use crate::contract::codes::CodeList;
-use crate::contract::column::ColumnType;
-use crate::contract::column::{Column, Protect};
+use crate::contract::column::{Column, ColumnType, Protect};
+use crate::contract::dialect::Dialect;
 use crate::contract::file::{ColumnFile, ContractFile};
+use crate::contract::number::NumberStyle;
 use crate::error::{Kind, Problem, Result, fail};
 use crate::message::Message;
 use crate::place::crs::Crs;
-use crate::time::parse::TimeFormat;
+use crate::time::parse::{TimeFormat, TimeRules};
 
 /// How rows land.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,30 @@ pub enum Land {
     Snapshot,
     /// Rows are counted; no row is written.
     Counts,
+}
+
+/// How a source tells that a file is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Complete {
+    /// It does not: files appear in one step.
+    AsFound,
+    /// By a file of the same name and `.done` or `.ok`.
+    Marker,
+    /// By control totals in a file of the same name and `.manifest` or `.manifest.json`.
+    Manifest,
+    /// By not having changed for this many seconds.
+    Stable(i64),
+}
+
+/// What a file of a known name with other content does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resend {
+    /// It is refused.
+    Refuse,
+    /// It takes the place of what the name brought before; what is not in it any more goes.
+    Replace,
+    /// It adds and changes; what is not in it any more stays.
+    Upsert,
 }
 
 /// The layout of a source file.
@@ -102,8 +127,14 @@ pub struct Contract {
     pub format: SourceFormat,
     /// Encoding label.
     pub encoding: &'static encoding_rs::Encoding,
-    /// Field delimiter.
-    pub delimiter: u8,
+    /// How its source tells that a file is whole.
+    pub complete: Complete,
+    /// What a known name with other content does.
+    pub resend: Resend,
+    /// Hours after which a source file goes, once its release is durable.
+    pub purge_hours: Option<i64>,
+    /// How a delimited file is written.
+    pub dialect: Dialect,
     /// Reference system of positions.
     pub crs: Crs,
     /// Zone of local times.
@@ -247,6 +278,9 @@ impl Resolver<'_> {
                 ("utf-8", encoding_rs::UTF_8),
                 ("gb18030", encoding_rs::GB18030),
                 ("gbk", encoding_rs::GBK),
+                ("big5", encoding_rs::BIG5),
+                ("utf-16le", encoding_rs::UTF_16LE),
+                ("utf-16be", encoding_rs::UTF_16BE),
             ],
         )?;
         let columns: Vec<Column> = given
@@ -262,6 +296,11 @@ impl Resolver<'_> {
             .event_time
             .clone()
             .and_then(|name| self.column_name("event_time", &name));
+        let crs = self.crs(&columns)?;
+        let mut columns = columns;
+        for column in columns.iter_mut().filter(|column| column.kind.is_position()) {
+            column.metres = crs.is_projected();
+        }
         let contract = Contract {
             name: self.file.stem().to_owned(),
             path: self.file.path.clone(),
@@ -277,8 +316,18 @@ impl Resolver<'_> {
             land,
             format,
             encoding,
-            delimiter: self.delimiter()?,
-            crs: self.crs(&columns)?,
+            complete: self.complete()?,
+            resend: self.choice(
+                given.resend.as_deref().unwrap_or("refuse"),
+                &[
+                    ("refuse", Resend::Refuse),
+                    ("replace", Resend::Replace),
+                    ("upsert", Resend::Upsert),
+                ],
+            )?,
+            purge_hours: self.after()?,
+            dialect: self.dialect()?,
+            crs,
             timezone: given.timezone.clone(),
             key: given.key.clone().unwrap_or_default(),
             event_time,
@@ -305,14 +354,8 @@ impl Resolver<'_> {
         };
         let protect = self.choice(protect, &Protect::NAMES)?;
         let kind = self.choice(given.kind.as_deref().unwrap_or("string"), &ColumnType::NAMES)?;
-        let pattern = given.format.as_deref().unwrap_or(match kind {
-            ColumnType::Date => "%Y-%m-%d",
-            _ => "%Y-%m-%d %H:%M:%S",
-        });
-        let Some(format) = TimeFormat::parse(pattern) else {
-            self.problem(pattern, Message::new("contract_time_format", &[&pattern]));
-            return None;
-        };
+        let times = self.times(kind, given)?;
+        let number = self.number(name, given)?;
         let codes = match &given.codes {
             None => None,
             Some(list) => match self.codes.get(list) {
@@ -337,7 +380,9 @@ impl Resolver<'_> {
             kind,
             protect,
             required: given.required.unwrap_or(false),
-            format,
+            times,
+            number,
+            metres: false,
             range: given.range,
             accept: given.accept.clone().unwrap_or_default(),
             codes,
@@ -346,15 +391,98 @@ impl Resolver<'_> {
         })
     }
 
-    fn delimiter(&mut self) -> Option<u8> {
-        let given = self.merged.delimiter.as_deref().unwrap_or(",");
-        match given.as_bytes() {
-            [byte] if byte.is_ascii() => Some(*byte),
-            _ => {
-                self.problem("delimiter", Message::new("contract_delimiter", &[&given]));
+    fn complete(&mut self) -> Option<Complete> {
+        let given = self.merged.complete.as_deref().unwrap_or("as_found");
+        let seconds = given.strip_prefix("stable ").and_then(|rest| rest.trim().strip_suffix('s'));
+        if let Some(seconds) = seconds.and_then(|seconds| seconds.parse().ok()) {
+            return Some(Complete::Stable(seconds));
+        }
+        let known = [
+            ("as_found", Complete::AsFound),
+            ("marker", Complete::Marker),
+            ("manifest", Complete::Manifest),
+            ("stable 120s", Complete::Stable(120)),
+        ];
+        self.choice(given, &known)
+    }
+
+    fn after(&mut self) -> Option<Option<i64>> {
+        let given = self.merged.after.as_deref().unwrap_or("purge 72h");
+        let hours = given.strip_prefix("purge ").and_then(|rest| rest.trim().strip_suffix('h'));
+        if let Some(hours) = hours.and_then(|hours| hours.parse().ok()) {
+            return Some(Some(hours));
+        }
+        self.choice(given, &[("leave", None), ("purge 72h", Some(72))])
+    }
+
+    fn times(&mut self, kind: ColumnType, given: &ColumnFile) -> Option<TimeRules> {
+        let default = match kind {
+            ColumnType::Date => "%Y-%m-%d",
+            _ => "%Y-%m-%d %H:%M:%S",
+        };
+        let default = [default.to_owned()];
+        let patterns = given.format.as_ref().map_or(&default[..], |format| format.all());
+        let mut formats = Vec::with_capacity(patterns.len());
+        for pattern in patterns {
+            match TimeFormat::parse(pattern) {
+                Some(format) => formats.push(format),
+                None => self.problem(pattern, Message::new("contract_time_format", &[pattern])),
+            }
+        }
+        (formats.len() == patterns.len()).then(|| TimeRules::new(formats, given.hour24.unwrap_or(false)))
+    }
+
+    fn number(&mut self, name: &str, given: &ColumnFile) -> Option<NumberStyle> {
+        let style = NumberStyle {
+            decimal: given.decimal.unwrap_or('.'),
+            thousands: given.thousands,
+        };
+        let is_mark = |mark: char| !mark.is_alphanumeric() && !matches!(mark, '+' | '-');
+        let marks = is_mark(style.decimal) && style.thousands.is_none_or(is_mark);
+        if marks && style.thousands != Some(style.decimal) {
+            return Some(style);
+        }
+        self.problem(name, Message::new("contract_number", &[&name]));
+        None
+    }
+
+    fn mark(&mut self, key: &str, given: Option<&str>) -> Option<Option<u8>> {
+        match given.map(str::as_bytes) {
+            None | Some([]) => Some(None),
+            Some([byte]) if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'\n' | b'\r') => {
+                Some(Some(*byte))
+            }
+            Some(_) => {
+                let given = given.unwrap_or_default();
+                self.problem(key, Message::new("contract_delimiter", &[&key, &given]));
                 None
             }
         }
+    }
+
+    fn dialect(&mut self) -> Option<Dialect> {
+        let given = self.merged;
+        let delimiter = self.mark("delimiter", given.delimiter.as_deref().or(Some(",")))?;
+        let Some(delimiter) = delimiter else {
+            self.problem("delimiter", Message::new("contract_delimiter", &[&"delimiter", &""]));
+            return None;
+        };
+        let quote = self.mark("quote", given.quote.as_deref().or(Some("\"")))?;
+        let escape = self.mark("escape", given.escape.as_deref())?;
+        let comment = self.mark("comment", given.comment.as_deref())?;
+        if quote == Some(delimiter) || comment == Some(delimiter) || (quote.is_some() && quote == comment) {
+            self.problem("quote", Message::new("contract_marks", &[]));
+            return None;
+        }
+        Some(Dialect {
+            delimiter,
+            quote,
+            escape,
+            comment,
+            skip_lines: given.skip_lines.unwrap_or(0),
+            names: given.names.clone(),
+            null: given.null.clone().unwrap_or_default(),
+        })
     }
 
     /// Positions need a declared reference system; guessing would move every point.

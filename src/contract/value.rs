@@ -1,6 +1,8 @@
 //! One value against its column: the typed value, or the reason why it is none.
 
 use crate::contract::column::{Column, ColumnType};
+use crate::contract::number;
+use crate::place::suspect::degrees;
 use crate::time::Calendar;
 
 /// Why a row was rejected or a value blanked. The codes stand in `ops.reject`.
@@ -12,6 +14,8 @@ pub enum Reason {
     Undecodable,
     /// The line is no JSON object.
     Json,
+    /// A quoted field does not end as one.
+    Quote,
     /// The record is larger than the limit.
     TooLarge,
     /// A required value is empty.
@@ -33,6 +37,7 @@ impl Reason {
             Reason::Ragged => "ragged",
             Reason::Undecodable => "undecodable",
             Reason::Json => "json",
+            Reason::Quote => "quote",
             Reason::TooLarge => "too_large",
             Reason::Missing => "missing",
             Reason::Type => "type",
@@ -77,13 +82,17 @@ pub fn value<'a>(column: &Column, text: &'a str, calendar: &Calendar) -> Result<
     }
     let found = match column.kind {
         ColumnType::String => Value::Text(text),
-        ColumnType::Int => Value::Int(text.parse().map_err(|_| Reason::Type)?),
-        ColumnType::Float => Value::Float(number(text)?),
+        ColumnType::Int => Value::Int(number::integer(text, &column.number).ok_or(Reason::Type)?),
+        ColumnType::Float => Value::Float(number::float(text, &column.number).ok_or(Reason::Type)?),
         ColumnType::Bool => Value::Bool(truth(text).ok_or(Reason::Type)?),
-        ColumnType::Timestamp => Value::Micros(column.format.instant(text, calendar).ok_or(Reason::Type)?),
-        ColumnType::Date => Value::Int(i64::from(column.format.day(text).ok_or(Reason::Type)?)),
-        ColumnType::Lon => Value::Float(within(number(text)?, -180.0, 180.0)?),
-        ColumnType::Lat => Value::Float(within(number(text)?, -90.0, 90.0)?),
+        ColumnType::Timestamp => Value::Micros(column.times.instant(text, calendar).ok_or(Reason::Type)?),
+        ColumnType::Date => Value::Int(i64::from(column.times.day(text).ok_or(Reason::Type)?)),
+        // metres of a grid are checked when they have become degrees
+        ColumnType::Lon | ColumnType::Lat if column.metres => {
+            Value::Float(number::float(text, &column.number).ok_or(Reason::Type)?)
+        }
+        ColumnType::Lon => Value::Float(within(angle(text)?, -180.0, 180.0)?),
+        ColumnType::Lat => Value::Float(within(angle(text)?, -90.0, 90.0)?),
         ColumnType::Point => point(text)?,
     };
     check(column, text, found)
@@ -108,12 +117,8 @@ fn check<'a>(column: &Column, text: &str, found: Value<'a>) -> Result<Value<'a>,
     }
 }
 
-fn number(text: &str) -> Result<f64, Reason> {
-    match text.parse::<f64>() {
-        // "nan" and "inf" parse, but no source means them
-        Ok(number) if number.is_finite() => Ok(number),
-        _ => Err(Reason::Type),
-    }
+fn angle(text: &str) -> Result<f64, Reason> {
+    degrees(text).ok_or(Reason::Type)
 }
 
 fn within(number: f64, low: f64, high: f64) -> Result<f64, Reason> {
@@ -140,8 +145,8 @@ fn point(text: &str) -> Result<Value<'static>, Reason> {
     let mut parts = inner.split_whitespace();
     match (parts.next(), parts.next(), parts.next()) {
         (Some(lon), Some(lat), None) => Ok(Value::Point(
-            within(number(lon)?, -180.0, 180.0)?,
-            within(number(lat)?, -90.0, 90.0)?,
+            within(angle(lon)?, -180.0, 180.0)?,
+            within(angle(lat)?, -90.0, 90.0)?,
         )),
         _ => Err(Reason::Type),
     }

@@ -4,153 +4,154 @@
 //! holds no key, no row, and no number for a single household.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::SchemaRef;
 use chrono::Datelike;
 
-use crate::contract::{Column, ColumnType, Contract, Counts, Measure, Value, value};
+use crate::contract::{Contract, Counts, Measure, Reason};
 use crate::error::{Kind, Result, fail};
-use crate::ingest::rows::{CELL_RESOLUTION, Refused, read, refused};
-use crate::ingest::source::Source;
-use crate::place::cell;
+use crate::ingest::kernel::{Cells, Values, refused};
+use crate::ingest::known::{Identity, spread};
+use crate::ingest::rows::{Refused, Rows};
 use crate::protect::{MacKey, SiteKey};
-use crate::time::{Calendar, calendar};
+use crate::time::calendar;
 
 type Group = (String, Option<i64>, i32);
 
+/// Tokens are spread already.
+#[derive(Debug, Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = spread(self.0 ^ number);
+    }
+    fn write_i64(&mut self, number: i64) {
+        self.0 ^= number.cast_unsigned();
+    }
+}
+
+type Tokens = HashSet<i64, BuildHasherDefault<AsIs>>;
+
+/// One measure with the place of its column.
+enum Counted {
+    Rows,
+    Distinct(usize),
+    Age(usize, i32, i32),
+}
+
 /// Counts the rows of one file.
-pub(super) struct Tally<'a> {
-    contract: &'a Contract,
-    counts: &'a Counts,
-    positions: &'a [Option<usize>],
-    calendar: Calendar,
-    throwaway: MacKey,
+pub(super) struct Tally {
+    counts: Counts,
+    measures: Vec<Counted>,
+    month: Option<usize>,
+    county: Option<usize>,
+    county_only: Option<usize>,
     row_key: MacKey,
-    seen: HashSet<i64>,
-    distinct: HashSet<(usize, i64)>,
+    seen: Tokens,
+    distinct: Tokens,
     groups: BTreeMap<Group, Vec<i64>>,
 }
 
-impl<'a> Tally<'a> {
-    pub(super) fn new(
-        contract: &'a Contract,
-        counts: &'a Counts,
-        positions: &'a [Option<usize>],
-        calendar: Calendar,
-        throwaway: MacKey,
-        key: &SiteKey,
-    ) -> Tally<'a> {
-        let row_key = key.purpose(&format!("row/{}/{}", contract.into, contract.system));
+impl Tally {
+    pub(super) fn new(contract: &Contract, counts: Counts, key: &SiteKey) -> Tally {
+        let at = |name: &str| contract.columns.iter().position(|column| column.name == name);
+        let of = |(_, measure): &(String, Measure)| match measure {
+            Measure::Rows => Counted::Rows,
+            Measure::Distinct(column) => Counted::Distinct(at(column).unwrap_or(usize::MAX)),
+            Measure::Age(column, low, high) => Counted::Age(at(column).unwrap_or(usize::MAX), *low, *high),
+        };
         Tally {
-            contract,
+            measures: counts.measures.iter().map(of).collect(),
+            month: at(&counts.month),
+            county: at("county"),
+            county_only: counts.county_only.as_ref().and_then(|(column, _)| at(column)),
             counts,
-            positions,
-            calendar,
-            throwaway,
-            row_key,
-            seen: HashSet::new(),
-            distinct: HashSet::new(),
+            row_key: key.purpose(&format!("row/{}/{}", contract.into, contract.system)),
+            seen: Tokens::default(),
+            distinct: Tokens::default(),
             groups: BTreeMap::new(),
         }
     }
 
-    /// Counts one record: `Ok(true)` counted, `Ok(false)` counted before.
-    pub(super) fn push(&mut self, source: &Source) -> Result<bool, Refused> {
-        let contract = self.contract;
-        let mut texts = Vec::with_capacity(contract.columns.len());
-        for (column, at) in contract.columns.iter().zip(self.positions) {
-            texts.push(read(source, column, *at)?);
-        }
-        let mut values: Vec<(&Column, Value<'_>)> = Vec::with_capacity(texts.len());
-        for (column, text) in contract.columns.iter().zip(&texts) {
-            let found = value::value(column, text, &self.calendar).map_err(|reason| refused(column, reason, text))?;
-            values.push((column, found));
-        }
-        let key = contract
-            .key
-            .iter()
-            .map(|name| text(of(&values, name)))
-            .collect::<Vec<_>>()
-            .join("\u{1f}");
-        // a row that is refused must not stand in the way of the person's correct one
-        let group = self.group(&values)?;
-        if !self.seen.insert(self.throwaway.token(&key)) {
-            return Ok(false);
-        }
-        let day = group.2;
-        let place = self
-            .groups
-            .entry(group.clone())
-            .or_insert_with(|| vec![0; self.counts.measures.len()]);
-        for (at, (_, measure)) in self.counts.measures.iter().enumerate() {
-            let counted = match measure {
-                Measure::Rows => true,
-                Measure::Distinct(column) => {
-                    let token = self.throwaway.token_of(&[
-                        group.0.as_bytes(),
-                        &group.1.unwrap_or(0).to_be_bytes(),
-                        &day.to_be_bytes(),
-                        text(of(&values, column)).as_bytes(),
-                    ]);
-                    self.distinct.insert((at, token))
+    /// Counts the rows of a group that stay; rows counted, and rows counted before.
+    pub(super) fn add(
+        &mut self,
+        contract: &Contract,
+        cells: &[Cells],
+        rows: &Rows<'_>,
+        mut refuse: impl FnMut(u32, Refused),
+    ) -> (u64, u64) {
+        let (mut counted, mut before) = (0, 0);
+        for row in &rows.good {
+            let Some(group) = self.group(contract, cells, rows, *row) else {
+                // a row that is refused must not stand in the way of the person's correct one
+                let column = self.month.map(|at| &contract.columns[at]);
+                if let Some(column) = column {
+                    refuse(rows.line[*row as usize], refused(column, Reason::Missing, ""));
                 }
-                Measure::Age(column, low, high) => {
-                    age(of(&values, column), day).is_some_and(|age| (*low..=*high).contains(&age))
-                }
+                continue;
             };
-            place[at] += i64::from(counted);
+            let (Identity::Key(identity) | Identity::Content(identity)) = rows.identity[*row as usize];
+            if !self.seen.insert(identity) {
+                before += 1;
+                continue;
+            }
+            counted += 1;
+            self.count(cells, *row as usize, group);
         }
-        Ok(true)
+        (counted, before)
     }
 
-    fn group(&self, values: &[(&Column, Value<'_>)]) -> Result<Group, Refused> {
-        let county = match (&self.contract.county, of(values, "county")) {
-            (Some(county), _) => county.clone(),
-            (None, found) => text(found),
-        };
-        let mut position = (None, None);
-        for (column, found) in values {
-            match (column.kind, found) {
-                (ColumnType::Lon, Value::Float(lon)) => position.0 = Some(*lon),
-                (ColumnType::Lat, Value::Float(lat)) => position.1 = Some(*lat),
-                (ColumnType::Point, Value::Point(lon, lat)) => position = (Some(*lon), Some(*lat)),
-                _ => {}
-            }
-        }
-        let county_only = self
-            .counts
-            .county_only
-            .as_ref()
-            .is_some_and(|(column, kinds)| kinds.contains(&text(of(values, column))));
-        let place = position
-            .0
-            .zip(position.1)
-            .map(|(lon, lat)| self.contract.crs.to_wgs84(lon, lat));
-        if let (Some((lon, lat)), Some([west, south, east, north])) = (place, self.contract.bounds)
-            && !((west..=east).contains(&lon) && (south..=north).contains(&lat))
-            && let Some((column, _)) = values.iter().find(|(column, _)| column.kind.is_position())
-        {
-            return Err(refused(column, crate::contract::Reason::Range, ""));
-        }
-        let cell = if county_only {
-            None
-        } else {
-            place.and_then(|(lon, lat)| cell::cell(lon, lat, CELL_RESOLUTION))
-        };
-        let Value::Int(day) = of(values, &self.counts.month) else {
-            let column = values.iter().find(|(column, _)| column.name == self.counts.month);
-            return match column {
-                Some((column, _)) => Err(refused(column, crate::contract::Reason::Missing, "")),
-                None => Ok((county, cell, 0)),
+    fn count(&mut self, cells: &[Cells], row: usize, group: Group) {
+        let (cell, day) = (group.1.unwrap_or(0), group.2);
+        let county = group.0.bytes().fold(0u64, |sum, byte| spread(sum ^ u64::from(byte)));
+        let place = self.groups.entry(group).or_insert_with(|| vec![0; self.measures.len()]);
+        for ((at, measure), sum) in self.measures.iter().enumerate().zip(place) {
+            let counts = match measure {
+                Counted::Rows => true,
+                Counted::Distinct(column) => {
+                    let value = cells.get(*column).and_then(|cells| value(cells, row)).unwrap_or(0);
+                    let day = u64::from(day.cast_unsigned()) << 8 | at as u64;
+                    let place = spread(spread(cell.cast_unsigned() ^ county) ^ day);
+                    self.distinct.insert(spread(value ^ place).cast_signed())
+                }
+                Counted::Age(column, low, high) => {
+                    let birth = cells.get(*column).and_then(|cells| cells.int(row));
+                    birth.and_then(|birth| age(birth, day)).is_some_and(|age| (*low..=*high).contains(&age))
+                }
             };
+            *sum += i64::from(counts);
+        }
+    }
+
+    fn group(&self, contract: &Contract, cells: &[Cells], rows: &Rows<'_>, row: u32) -> Option<Group> {
+        let at = row as usize;
+        let county = match (&contract.county, self.county) {
+            (Some(county), _) => county.clone(),
+            (None, column) => column.map(|column| text(&cells[column], at)).unwrap_or_default(),
         };
-        let month = i32::try_from(day)
-            .ok()
-            .and_then(calendar::date)
-            .and_then(|date| date.with_day(1))
-            .map_or(0, calendar::days);
-        Ok((county, cell, month))
+        let county_only = match (&self.counts.county_only, self.county_only) {
+            (Some((_, kinds)), Some(column)) => kinds.contains(&text(&cells[column], at)),
+            _ => false,
+        };
+        let cell = rows.cell(row).filter(|_| !county_only);
+        let month = match self.month {
+            None => 0,
+            Some(column) => {
+                let date = calendar::date(i32::try_from(cells[column].int(at)?).ok()?)?;
+                calendar::days(date.with_day(1)?)
+            }
+        };
+        Some((county, cell, month))
     }
 
     /// The counts as rows of the table.
@@ -186,25 +187,26 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// The value of a column.
-fn of<'v>(values: &[(&Column, Value<'v>)], name: &str) -> Value<'v> {
-    values
-        .iter()
-        .find(|(column, _)| column.name == name)
-        .map_or(Value::Null, |(_, found)| *found)
+/// A value as a number that tells it apart: tokens as they are, texts spread.
+fn value(cells: &Cells, row: usize) -> Option<u64> {
+    match &cells.values {
+        Values::Text(..) => {
+            let text = cells.text(row)?;
+            Some(text.bytes().fold(1, |sum, byte| spread(sum ^ u64::from(byte))))
+        }
+        _ => cells.int(row).map(i64::cast_unsigned),
+    }
 }
 
-fn text(found: Value<'_>) -> String {
-    match found {
-        Value::Text(text) => text.to_owned(),
-        Value::Int(number) => number.to_string(),
-        _ => String::new(),
+fn text(cells: &Cells, row: usize) -> String {
+    match cells.text(row) {
+        Some(text) => text.to_owned(),
+        None => cells.int(row).map_or_else(String::new, |number| number.to_string()),
     }
 }
 
 /// Completed years between a birth date and a reference day.
-fn age(birth: Value<'_>, day: i32) -> Option<i32> {
-    let Value::Int(birth) = birth else { return None };
+fn age(birth: i64, day: i32) -> Option<i32> {
     let birth = calendar::date(i32::try_from(birth).ok()?)?;
     let day = calendar::date(day)?;
     let before = (day.month(), day.day()) < (birth.month(), birth.day());

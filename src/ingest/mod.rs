@@ -4,13 +4,24 @@
 //! commits go reject → ingest → source, each with that name, so that a run after a kill completes
 //! what is missing. read = accepted + duplicate + rejected, for every batch.
 
+pub mod arrival;
 pub mod batch;
 mod counts;
+pub mod explain;
+mod feed;
+mod filter;
 mod header;
+mod json;
+mod kernel;
+mod known;
+mod open;
 pub mod progress;
+mod resend;
 mod rows;
-mod source;
+mod scan;
 pub mod tables;
+mod work;
 
 pub use batch::{Ingest, Outcome, Report};
+pub use explain::{Explained, explain};
 pub use progress::Progress;

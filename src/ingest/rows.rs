@@ -1,20 +1,23 @@
-//! From checked values to protected rows: tokens, blanked positions, cells, days, identities.
+//! From checked cells to protected rows: positions, places, days, identities, and the columns of the
+//! table in their order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
+use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, SchemaRef};
 
-use crate::config::settings::Pack;
-use crate::contract::{Column, ColumnType, Contract, Known, Origin, Protect, Reason, Value, value};
+use crate::contract::{Column, ColumnType, Contract, Known as KnownAt, Origin, Protect, Reason};
 use crate::error::{Kind, Result, fail};
-use crate::ingest::source::Source;
-use crate::place::cell;
-use crate::protect::{MacKey, SiteKey, scan};
-use crate::time::{Calendar, calendar};
+use crate::ingest::kernel::{Cells, Kernels, Values, refused};
+use crate::ingest::known::{Identity, spread};
+use crate::ingest::scan::Span;
+use crate::place::cell_cache::CellCache;
+use crate::protect::{MacKey, SiteKey};
+use crate::time::{LocalDays, calendar};
 
 /// Kinds of places that get a token; homes, workplaces and unknown kinds get none.
 const PUBLIC_PLACES: [&str; 6] = ["shop", "street", "school", "hospital", "venue", "transport"];
@@ -24,468 +27,531 @@ const FUTURE_MICROS: i64 = 86_400_000_000;
 const NO_COUNTY: &str = "none";
 /// Resolution of the stored cells: about 0.1 km².
 pub(super) const CELL_RESOLUTION: u8 = 9;
-/// Fewer digits than this are in no identifier of a person.
-const IDENTIFIER_DIGITS: usize = 9;
+/// The origin of a call of which nobody says who started it.
+const UNKNOWN_ORIGIN: &str = "unknown";
 
 /// Why a row was refused, at which column, with the masked value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     pub reason: Reason,
     pub column: String,
     pub value: String,
 }
 
-/// Turns records of one contract into batches of its table.
+/// Where the special columns of a contract stand.
+#[derive(Debug, Default)]
+struct Places {
+    event: Option<usize>,
+    known: Option<(usize, i64)>,
+    lon: Option<usize>,
+    lat: Option<usize>,
+    point: Option<usize>,
+    position: Option<usize>,
+    coarse: bool,
+    mappable: Option<usize>,
+    place_kind: Option<usize>,
+    place: Vec<usize>,
+    origin: Option<usize>,
+    key: Vec<usize>,
+}
+
+impl Places {
+    fn of(contract: &Contract) -> Places {
+        let at = |name: &String| contract.columns.iter().position(|column| column.name == *name);
+        let of_kind = |kind: ColumnType| contract.columns.iter().position(|column| column.kind == kind);
+        let positions = || contract.columns.iter().filter(|column| column.kind.is_position());
+        Places {
+            event: contract.event_time.as_ref().and_then(at),
+            known: match &contract.known {
+                KnownAt::Column(name, lag) => at(name).map(|at| (at, *lag)),
+                KnownAt::Ingest => None,
+            },
+            lon: of_kind(ColumnType::Lon),
+            lat: of_kind(ColumnType::Lat),
+            point: of_kind(ColumnType::Point),
+            position: contract.columns.iter().position(|column| column.kind.is_position()),
+            coarse: positions().any(|column| column.protect == Protect::Coarse),
+            mappable: contract.mappable.as_ref().and_then(|(name, _)| at(name)),
+            place_kind: contract.place_kind.as_ref().and_then(at),
+            place: (0..contract.columns.len())
+                .filter(|at| contract.columns[*at].protect == Protect::Place)
+                .collect(),
+            origin: match &contract.origin {
+                Some(Origin::Attribute(name, _) | Origin::Column(name)) => at(name),
+                _ => None,
+            },
+            key: contract.key.iter().filter_map(at).collect(),
+        }
+    }
+}
+
+/// The origins that the rows of a contract can have; the first is "unknown".
+pub(super) fn origins(contract: &Contract) -> Vec<String> {
+    let mut origins = vec![UNKNOWN_ORIGIN.to_owned()];
+    match &contract.origin {
+        Some(Origin::Constant(origin, _)) => origins.push(origin.clone()),
+        Some(Origin::Attribute(name, attribute)) => {
+            let list = contract.column(name).and_then(|column| column.codes.as_ref());
+            origins.extend(list.map(|list| list.values(*attribute)).unwrap_or_default());
+        }
+        Some(Origin::Column(_) | Origin::Unknown) | None => {}
+    }
+    origins
+}
+
+/// What every row of a batch has in common.
+#[derive(Debug, Clone)]
+pub(super) struct Stamp {
+    pub ingested_at: i64,
+    pub batch: String,
+}
+
+/// The rows of one group: cells of the contract's columns and what follows from them.
 pub(super) struct Rows<'a> {
     contract: &'a Contract,
-    positions: &'a [Option<usize>],
-    calendar: Calendar,
-    pack: Pack,
-    keys: Vec<Option<MacKey>>,
+    places: Places,
+    origins: &'a [String],
+    place_key: MacKey,
     row_key: MacKey,
-    schema: SchemaRef,
-    builders: Vec<Builder>,
-    rows: usize,
+    /// Tells apart the identities of two systems whose keys are tokens already.
+    row_salt: i64,
+    cache: CellCache,
+    days: LocalDays,
     ingested_at: i64,
-    batch: String,
-    occurrences: HashMap<i64, i64>,
-    /// Values that a contract blanked instead of refusing the row.
-    pub blanked: u64,
-    /// First and last day of the accepted rows.
-    pub days: Option<(i32, i32)>,
+    /// Rows that stay, in the order of the source.
+    pub good: Vec<u32>,
+    pub line: Vec<u32>,
+    pub identity: Vec<Identity>,
+    lon: Vec<f64>,
+    lat: Vec<f64>,
+    cell: Vec<i64>,
+    place: Vec<i64>,
+    day: Vec<i32>,
+    hour: Vec<i8>,
+    event: Vec<i64>,
+    known: Vec<i64>,
 }
 
-/// What the rows of a batch have in common.
-pub(super) struct Stamp {
-    pub batch: String,
-    pub ingested_at: i64,
-    pub pack: Pack,
-}
-
-/// The facts of one row that standard columns and rules need.
-#[derive(Default)]
-struct Facts {
-    lon: Option<f64>,
-    lat: Option<f64>,
-    event: Option<i64>,
-    known: Option<i64>,
-    mappable: bool,
-    public_place: bool,
-}
-
-enum Builder {
-    Text(StringBuilder),
-    Int(Int64Builder),
-    Float(Float64Builder),
-    Bool(BooleanBuilder),
-    Day(Date32Builder),
-    Instant(TimestampMicrosecondBuilder),
-}
-
-impl Builder {
-    fn of(kind: &DataType) -> Builder {
-        match kind {
-            DataType::Int64 => Builder::Int(Int64Builder::new()),
-            DataType::Float64 => Builder::Float(Float64Builder::new()),
-            DataType::Boolean => Builder::Bool(BooleanBuilder::new()),
-            DataType::Date32 => Builder::Day(Date32Builder::new()),
-            DataType::Timestamp(_, _) => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            _ => Builder::Text(StringBuilder::new()),
-        }
-    }
-
-    fn push(&mut self, value: Value<'_>) {
-        match (self, value) {
-            (Builder::Text(builder), Value::Text(text)) => builder.append_value(text),
-            (Builder::Text(builder), _) => builder.append_null(),
-            (Builder::Int(builder), Value::Int(number)) => builder.append_value(number),
-            (Builder::Int(builder), _) => builder.append_null(),
-            (Builder::Float(builder), Value::Float(number)) => builder.append_value(number),
-            (Builder::Float(builder), _) => builder.append_null(),
-            (Builder::Bool(builder), Value::Bool(truth)) => builder.append_value(truth),
-            (Builder::Bool(builder), _) => builder.append_null(),
-            (Builder::Day(builder), Value::Int(day)) => builder.append_option(i32::try_from(day).ok()),
-            (Builder::Day(builder), _) => builder.append_null(),
-            (Builder::Instant(builder), Value::Micros(at)) => builder.append_value(at),
-            (Builder::Instant(builder), _) => builder.append_null(),
-        }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        use std::sync::Arc;
-        match self {
-            Builder::Text(builder) => Arc::new(builder.finish()),
-            Builder::Int(builder) => Arc::new(builder.finish()),
-            Builder::Float(builder) => Arc::new(builder.finish()),
-            Builder::Bool(builder) => Arc::new(builder.finish()),
-            Builder::Day(builder) => Arc::new(builder.finish()),
-            Builder::Instant(builder) => Arc::new(builder.finish()),
-        }
-    }
-}
-
-/// The key of each protected column: documents per system, everything of people per feed and field.
-pub(super) fn column_keys(contract: &Contract, key: &SiteKey) -> Vec<Option<MacKey>> {
-    let purpose = |column: &Column| match column.protect {
-        Protect::Key => Some(format!("key/{}", contract.system)),
-        Protect::Place => Some("place".to_owned()),
-        Protect::Token => Some(format!("token/{}/{}", contract.into, column.name)),
-        Protect::Public | Protect::Coarse | Protect::Drop => None,
-    };
-    contract
-        .columns
-        .iter()
-        .map(|column| purpose(column).map(|purpose| key.purpose(&purpose)))
-        .collect()
-}
-
-/// The value of a column in the current record.
-pub(super) fn read<'s>(
-    source: &'s Source,
-    column: &Column,
-    at: Option<usize>,
-) -> Result<std::borrow::Cow<'s, str>, Refused> {
-    let Some(at) = at else { return Ok("".into()) };
-    source
-        .field(at, &column.from)
-        .map_err(|reason| refused(column, reason, ""))
-}
-
-/// A refusal with the value masked: its shape for public columns, its length for all others.
-pub(super) fn refused(column: &Column, reason: Reason, text: &str) -> Refused {
-    let value = match column.protect {
-        Protect::Public => scan::mask(text),
-        _ => format!("*** ({} characters)", text.chars().count()),
-    };
-    Refused {
-        reason,
-        column: column.from.clone(),
-        value,
-    }
-}
+/// What stands for "none" where no value can be it.
+const NO_DAY: i32 = i32::MIN;
 
 impl<'a> Rows<'a> {
     pub(super) fn new(
         contract: &'a Contract,
-        positions: &'a [Option<usize>],
-        schema: SchemaRef,
+        origins: &'a [String],
         key: &SiteKey,
-        calendar: Calendar,
-        stamp: Stamp,
+        days: LocalDays,
+        ingested_at: i64,
     ) -> Rows<'a> {
-        let builders = schema
-            .fields()
-            .iter()
-            .map(|field| Builder::of(field.data_type()))
-            .collect();
+        let row_key = key.purpose(&format!("row/{}/{}", contract.into, contract.system));
         Rows {
             contract,
-            positions,
-            calendar,
-            pack: stamp.pack,
-            keys: column_keys(contract, key),
-            row_key: key.purpose(&format!("row/{}/{}", contract.into, contract.system)),
-            schema,
-            builders,
-            rows: 0,
-            ingested_at: stamp.ingested_at,
-            batch: stamp.batch,
-            occurrences: HashMap::new(),
-            blanked: 0,
-            days: None,
+            places: Places::of(contract),
+            origins,
+            place_key: key.purpose("place"),
+            row_salt: row_key.token("salt"),
+            row_key,
+            cache: CellCache::new(CELL_RESOLUTION),
+            days,
+            ingested_at,
+            good: Vec::new(),
+            line: Vec::new(),
+            identity: Vec::new(),
+            lon: Vec::new(),
+            lat: Vec::new(),
+            cell: Vec::new(),
+            place: Vec::new(),
+            day: Vec::new(),
+            hour: Vec::new(),
+            event: Vec::new(),
+            known: Vec::new(),
         }
     }
 
-    /// Rows waiting to be taken.
-    pub(super) fn len(&self) -> usize {
-        self.rows
+    pub(super) fn clear(&mut self) {
+        self.good.clear();
+        self.line.clear();
+        self.identity.clear();
+        self.lon.clear();
+        self.lat.clear();
+        self.cell.clear();
+        self.place.clear();
+        self.day.clear();
+        self.hour.clear();
+        self.event.clear();
+        self.known.clear();
     }
 
-    /// Takes one record in: `Ok(true)` accepted, `Ok(false)` duplicate of a known identity.
-    pub(super) fn push(&mut self, source: &Source, line: u64, seen: &mut HashSet<i64>) -> Result<bool, Refused> {
-        let contract = self.contract;
-        let mut texts = Vec::with_capacity(contract.columns.len());
-        for (column, at) in contract.columns.iter().zip(self.positions) {
-            texts.push(read(source, column, *at)?);
-        }
-        let mut values = Vec::with_capacity(texts.len());
-        for (column, text) in contract.columns.iter().zip(&texts) {
-            values.push(self.judge(column, text)?);
-        }
-        let facts = self.facts(&mut values)?;
-        self.not_in_future(&facts)?;
-        let identity = self.identity(source, &values);
-        if !seen.insert(identity) {
-            return Ok(false);
-        }
-        self.write(&values, &facts, line, identity);
-        Ok(true)
-    }
-
-    fn judge<'t>(&mut self, column: &Column, text: &'t str) -> Result<Value<'t>, Refused> {
-        match value::value(column, text, &self.calendar) {
-            Ok(Value::Text(_) | Value::Int(_)) if column.protect == Protect::Public && self.identifies(text) => {
-                Err(refused(column, Reason::Identifier, text))
-            }
-            Ok(found) => Ok(found),
-            Err(_) if column.blank_bad => {
-                self.blanked += 1;
-                Ok(Value::Null)
-            }
-            Err(reason) => Err(refused(column, reason, text)),
-        }
-    }
-
-    fn identifies(&self, text: &str) -> bool {
-        let plain = text.bytes().filter(u8::is_ascii_digit).count();
-        if plain >= IDENTIFIER_DIGITS || text.contains('@') {
-            return scan::first(text.as_bytes(), self.pack).is_some();
-        }
-        // full-width digits are the same number in another dress
-        text.chars().any(|c| ('！'..='～').contains(&c))
-            && scan::first(scan::half_width(text).as_bytes(), self.pack).is_some()
-    }
-
-    /// Reads the facts and blanks what may not be written: positions and places of calls that may
-    /// not be mapped, positions out of bounds where the contract blanks them.
-    fn facts(&mut self, values: &mut [Value<'_>]) -> Result<Facts, Refused> {
-        let contract = self.contract;
-        let mut facts = Facts {
-            mappable: true,
-            ..Facts::default()
-        };
-        if let Some((name, attribute)) = &contract.mappable
-            && let Some(at) = contract.columns.iter().position(|column| column.name == *name)
-        {
-            let code = if let Value::Text(code) = values[at] { code } else { "" };
-            let known = contract.columns[at]
-                .codes
-                .as_ref()
-                .and_then(|list| list.get(code, *attribute));
-            // an unknown code is never mapped
-            facts.mappable = matches!(known, Some("true" | "1"));
-        }
-        for (at, column) in contract.columns.iter().enumerate() {
-            let found = values[at];
-            if Some(&column.name) == contract.event_time.as_ref() {
-                facts.event = instant(found);
-            }
-            if let Known::Column(name, lag) = &contract.known
-                && *name == column.name
+    /// Adds a block of rows whose cells stand in `kernels` behind the rows so far. `wholes` are the
+    /// records as delivered, for rows whose key is empty.
+    pub(super) fn add(
+        &mut self,
+        kernels: &mut Kernels<'_>,
+        lines: &[u32],
+        wholes: &[Span],
+        group: &[u8],
+        bad: &mut [Option<Refused>],
+    ) {
+        let base = self.line.len();
+        for (at, (line, refusal)) in lines.iter().zip(bad.iter_mut()).enumerate() {
+            let row = base + at;
+            self.line.push(*line);
+            if refusal.is_none()
+                && let Err(found) = self.row(kernels, row)
             {
-                facts.known = instant(found).and_then(|known| known.checked_add(*lag));
+                *refusal = Some(found);
             }
-            if Some(&column.name) == contract.place_kind.as_ref() {
-                facts.public_place = matches!(found, Value::Text(kind) if PUBLIC_PLACES.contains(&kind));
+            if refusal.is_some() {
+                self.truncate_to(row);
+                self.pad();
+                continue;
             }
-            match (column.kind, found) {
-                (ColumnType::Lon, Value::Float(lon)) => facts.lon = Some(lon),
-                (ColumnType::Lat, Value::Float(lat)) => facts.lat = Some(lat),
-                (ColumnType::Point, Value::Point(lon, lat)) => (facts.lon, facts.lat) = (Some(lon), Some(lat)),
-                _ => {}
-            }
-        }
-        self.position(&mut facts)?;
-        Ok(facts)
-    }
-
-    /// A clock that runs ahead would move the last day of every product.
-    fn not_in_future(&self, facts: &Facts) -> Result<(), Refused> {
-        let ahead = facts
-            .event
-            .is_some_and(|event| event > self.ingested_at.saturating_add(FUTURE_MICROS));
-        let column = self
-            .contract
-            .event_time
-            .as_ref()
-            .and_then(|name| self.contract.column(name));
-        match column {
-            Some(column) if ahead => Err(refused(column, Reason::Range, "")),
-            _ => Ok(()),
+            let whole = wholes[at].of(group, &[]);
+            let identity = self.identity(&kernels.cells, row, whole);
+            self.identity.push(identity);
+            self.good.push(u32::try_from(row).unwrap_or(u32::MAX));
         }
     }
 
-    fn position(&mut self, facts: &mut Facts) -> Result<(), Refused> {
-        let (Some(lon), Some(lat)) = (facts.lon, facts.lat) else {
-            (facts.lon, facts.lat) = (None, None);
-            return Ok(());
+    /// A refused row keeps its place, so that all columns stay aligned.
+    fn pad(&mut self) {
+        self.identity.push(Identity::Key(0));
+        self.lon.push(f64::NAN);
+        self.lat.push(f64::NAN);
+        self.cell.push(0);
+        self.place.push(0);
+        self.day.push(NO_DAY);
+        self.hour.push(0);
+        self.event.push(i64::MIN);
+        self.known.push(self.ingested_at);
+    }
+
+    fn truncate_to(&mut self, row: usize) {
+        self.lon.truncate(row);
+        self.lat.truncate(row);
+        self.cell.truncate(row);
+        self.place.truncate(row);
+        self.day.truncate(row);
+        self.hour.truncate(row);
+        self.event.truncate(row);
+        self.known.truncate(row);
+    }
+
+    /// Reads what follows from a row's cells and blanks what may not be written: positions and places
+    /// of calls that may not be mapped.
+    fn row(&mut self, kernels: &mut Kernels<'_>, row: usize) -> Result<(), Refused> {
+        let cells = &kernels.cells;
+        let places = &self.places;
+        let mappable = places.mappable.is_none_or(|at| cells[at].traits[row].mappable);
+        let event = places.event.and_then(|at| self.instant(&cells[at], at, row));
+        if event.is_some_and(|event| event > self.ingested_at.saturating_add(FUTURE_MICROS))
+            && let Some(at) = places.event
+        {
+            // a clock that runs ahead would move the last day of every product
+            return Err(refused(&self.contract.columns[at], Reason::Range, ""));
+        }
+        let known = places.known.and_then(|(at, lag)| self.instant(&cells[at], at, row)?.checked_add(lag));
+        let given = match (places.point, places.lon, places.lat) {
+            (Some(at), _, _) => match &cells[at].values {
+                Values::Point(points) if cells[at].valid[row] => Some(points[row]),
+                _ => None,
+            },
+            (None, Some(lon), Some(lat)) => cells[lon].float(row).zip(cells[lat].float(row)),
+            _ => None,
+        };
+        let public = places
+            .place_kind
+            .and_then(|at| cells[at].text(row))
+            .is_some_and(|kind| PUBLIC_PLACES.contains(&kind));
+        let place = match places.place.first() {
+            Some(at) if public && mappable => cells[*at].text(row).map(|text| self.place_key.token(text)),
+            _ => None,
+        };
+        let (lon, lat) = self.position(given, mappable, &mut kernels.blanked)?;
+        let cell = if lon.is_nan() {
+            None
+        } else {
+            self.cache.cell(lon, lat)
+        };
+        let day = event.and_then(|event| self.days.day_and_hour(event));
+        self.lon.push(lon);
+        self.lat.push(lat);
+        self.cell.push(cell.unwrap_or(0));
+        self.place.push(place.unwrap_or(0));
+        self.day.push(day.map_or(NO_DAY, |(day, _)| day));
+        self.hour.push(day.and_then(|(_, hour)| i8::try_from(hour).ok()).unwrap_or(0));
+        self.event.push(event.unwrap_or(i64::MIN));
+        self.known.push(known.unwrap_or(self.ingested_at));
+        Ok(())
+    }
+
+    /// An instant, or the midnight of a date.
+    fn instant(&self, cells: &Cells, at: usize, row: usize) -> Option<i64> {
+        let found = cells.int(row)?;
+        match self.contract.columns[at].kind {
+            ColumnType::Date => found.checked_mul(86_400_000_000),
+            _ => Some(found),
+        }
+    }
+
+    /// The position to store, NaN where none is.
+    fn position(
+        &self,
+        given: Option<(f64, f64)>,
+        mappable: bool,
+        blanked: &mut u64,
+    ) -> Result<(f64, f64), Refused> {
+        const NOWHERE: (f64, f64) = (f64::NAN, f64::NAN);
+        let Some((lon, lat)) = given else {
+            return Ok(NOWHERE);
         };
         let (mut lon, mut lat) = self.contract.crs.to_wgs84(lon, lat);
-        if self
-            .contract
-            .columns
-            .iter()
-            .any(|column| column.kind.is_position() && column.protect == Protect::Coarse)
-        {
+        if self.places.coarse {
             (lon, lat) = ((lon * 100.0).round() / 100.0, (lat * 100.0).round() / 100.0);
         }
-        let inside = self
-            .contract
-            .bounds
-            .is_none_or(|[west, south, east, north]| (west..=east).contains(&lon) && (south..=north).contains(&lat));
-        (facts.lon, facts.lat) = if inside && facts.mappable {
-            (Some(lon), Some(lat))
-        } else {
-            (None, None)
-        };
-        if inside {
-            return Ok(());
+        let [west, south, east, north] = self.contract.bounds.unwrap_or([-180.0, -90.0, 180.0, 90.0]);
+        if (west..=east).contains(&lon) && (south..=north).contains(&lat) {
+            return Ok(if mappable { (lon, lat) } else { NOWHERE });
         }
-        match self.contract.columns.iter().find(|column| column.kind.is_position()) {
+        match self.places.position.map(|at| &self.contract.columns[at]) {
             Some(column) if !column.blank_bad => Err(refused(column, Reason::Range, &format!("{lon:.2} {lat:.2}"))),
             _ => {
-                self.blanked += 1;
-                Ok(())
+                *blanked += 1;
+                Ok(NOWHERE)
             }
         }
     }
 
-    /// The identity of a row: its key, or, where the key is empty, its content and how many equal
-    /// rows came before it in this file, so that rows without a number are never merged.
-    fn identity(&mut self, source: &Source, values: &[Value<'_>]) -> i64 {
-        let contract = self.contract;
-        let mut parts: Vec<Vec<u8>> = Vec::with_capacity(contract.key.len());
-        for name in &contract.key {
-            let at = contract.columns.iter().position(|column| column.name == *name);
-            match at.map(|at| (values[at], &self.keys[at])) {
-                // a protected column is identified by its token, which knows the spellings of one number
-                Some((Value::Text(text), Some(key))) => parts.push(key.token(text).to_be_bytes().to_vec()),
-                Some((found, _)) if found != Value::Null => parts.push(format!("{found:?}").into_bytes()),
+    /// The identity of a row: its key, or its content where a part of the key is empty, so that rows
+    /// without a number are never merged.
+    fn identity(&self, cells: &[Cells], row: usize, whole: &[u8]) -> Identity {
+        let key = &self.places.key;
+        if key.is_empty() || key.iter().any(|at| !self.has_value(&cells[*at], row)) {
+            return Identity::Content(self.row_key.token_of(&[b"content", whole]));
+        }
+        if let [at] = key[..]
+            && matches!(self.contract.columns[at].protect, Protect::Key | Protect::Token)
+        {
+            // a token is keyed already; spreading it is one to one
+            let token = cells[at].int(row).unwrap_or(0) ^ self.row_salt;
+            return Identity::Key(spread(token.cast_unsigned()).cast_signed());
+        }
+        let mut parts: Vec<Vec<u8>> = vec![b"key".to_vec()];
+        for at in key {
+            let cells = &cells[*at];
+            parts.push(match &cells.values {
+                Values::Int(values) => values[row].to_le_bytes().to_vec(),
+                Values::Float(values) => values[row].to_le_bytes().to_vec(),
+                Values::Bool(values) => vec![u8::from(values[row])],
+                Values::Point(values) => [values[row].0.to_le_bytes(), values[row].1.to_le_bytes()].concat(),
+                Values::Text(..) => cells.text(row).unwrap_or_default().as_bytes().to_vec(),
+                Values::Nothing => Vec::new(),
+            });
+        }
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        Identity::Key(self.row_key.token_of(&parts))
+    }
+
+    fn has_value(&self, cells: &Cells, row: usize) -> bool {
+        cells.valid.get(row).copied().unwrap_or(false)
+    }
+
+    /// The statistics day of a row.
+    pub(super) fn day(&self, row: u32) -> Option<i32> {
+        self.day.get(row as usize).copied().filter(|day| *day != NO_DAY)
+    }
+
+    /// The cell of a row.
+    pub(super) fn cell(&self, row: u32) -> Option<i64> {
+        self.cell.get(row as usize).copied().filter(|cell| *cell != 0)
+    }
+
+    /// The rows that stay, by month of their event and inside it by time; months are in order.
+    pub(super) fn by_month(&mut self) -> Vec<(Option<String>, Vec<u32>)> {
+        if self.contract.event_time.is_none() {
+            return vec![(None, self.good.clone())];
+        }
+        let mut order: Vec<(i64, u32)> = self.good.iter().map(|row| (self.event[*row as usize], *row)).collect();
+        order.sort_unstable();
+        let mut months: Vec<(Option<String>, Vec<u32>)> = Vec::new();
+        let mut index: HashMap<Option<String>, usize> = HashMap::new();
+        let (mut last_day, mut current) = (NO_DAY, None::<usize>);
+        for (_, row) in order {
+            let day = self.day[row as usize];
+            let at = match current {
+                Some(at) if day == last_day => at,
                 _ => {
-                    parts.clear();
-                    break;
+                    let month = (day != NO_DAY).then(|| calendar::month(day));
+                    *index.entry(month.clone()).or_insert_with(|| {
+                        months.push((month, Vec::new()));
+                        months.len() - 1
+                    })
                 }
-            }
+            };
+            (last_day, current) = (day, Some(at));
+            months[at].1.push(row);
         }
-        if !parts.is_empty() {
-            let parts: Vec<&[u8]> = std::iter::once(&b"key"[..])
-                .chain(parts.iter().map(Vec::as_slice))
-                .collect();
-            return self.row_key.token_of(&parts);
-        }
-        let mut content = vec![&b"content"[..]];
-        content.extend(source.content());
-        let content = self.row_key.token_of(&content);
-        let occurrence = self.occurrences.entry(content).or_insert(0);
-        *occurrence += 1;
-        self.row_key
-            .token_of(&[b"row", &content.to_be_bytes(), &occurrence.to_be_bytes()])
+        months.sort_by(|left, right| left.0.cmp(&right.0));
+        months
     }
 
-    fn write(&mut self, values: &[Value<'_>], facts: &Facts, line: u64, identity: i64) {
-        let contract = self.contract;
-        let mut at = 0;
-        let mut push = |value: Value<'_>| {
-            self.builders[at].push(value);
-            at += 1;
+    /// These rows as arrays of `schema`, which is the table's without its partition column.
+    /// `identities` and `lines` stand beside `rows`.
+    pub(super) fn arrays(
+        &self,
+        cells: &[Cells],
+        schema: &SchemaRef,
+        rows: &[u32],
+        first_line: u64,
+        stamp: &Stamp,
+    ) -> Result<Vec<ArrayRef>> {
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+        for field in schema.fields() {
+            let name = field.name().as_str();
+            arrays.push(self.array(cells, name, field.data_type(), rows, first_line, stamp)?);
+        }
+        Ok(arrays)
+    }
+
+    fn array(
+        &self,
+        cells: &[Cells],
+        name: &str,
+        kind: &DataType,
+        rows: &[u32],
+        first_line: u64,
+        stamp: &Stamp,
+    ) -> Result<ArrayRef> {
+        let each = |of: &dyn Fn(usize) -> i64| -> Vec<i64> { rows.iter().map(|row| of(*row as usize)).collect() };
+        let instants = |values: Vec<i64>| -> ArrayRef {
+            Arc::new(TimestampMicrosecondArray::new(ScalarBuffer::from(values), None).with_timezone("UTC"))
         };
-        let float = |number: Option<f64>| number.map_or(Value::Null, Value::Float);
-        let int = |number: Option<i64>| number.map_or(Value::Null, Value::Int);
-        for ((column, found), key) in contract.columns.iter().zip(values).zip(&self.keys) {
-            match (column.protect, column.kind) {
-                (Protect::Drop, _) => {}
-                (_, ColumnType::Point) => {
-                    push(float(facts.lon));
-                    push(float(facts.lat));
-                }
-                (_, ColumnType::Lon) => push(float(facts.lon)),
-                (_, ColumnType::Lat) => push(float(facts.lat)),
-                (Protect::Place, _) if !facts.mappable || !facts.public_place => push(Value::Null),
-                (Protect::Key | Protect::Place | Protect::Token, _) => {
-                    push(int(key.as_ref().and_then(|key| token(key, *found))));
-                }
-                (Protect::Coarse, ColumnType::Date) => push(int(year(*found))),
-                (Protect::Coarse | Protect::Public, _) => push(*found),
+        let degrees = |values: &[f64]| -> ArrayRef {
+            Arc::new(Float64Array::from_iter(rows.iter().map(|row| {
+                let value = values[*row as usize];
+                (!value.is_nan()).then_some(value)
+            })))
+        };
+        let whole = |of: &dyn Fn(usize) -> Option<i64>| -> ArrayRef {
+            Arc::new(Int64Array::from_iter(rows.iter().map(|row| of(*row as usize))))
+        };
+        let constant = |text: Option<&str>| -> ArrayRef {
+            match text {
+                Some(text) => Arc::new(StringArray::from_iter_values(rows.iter().map(|_| text))),
+                None => Arc::new(StringArray::new_null(rows.len())),
             }
-        }
-        if contract.column("county").is_none() {
-            push(
-                contract
-                    .county
-                    .as_deref()
-                    .filter(|county| *county != NO_COUNTY)
-                    .map_or(Value::Null, Value::Text),
-            );
-        }
-        if contract.has_position() {
-            let cell = facts
-                .lon
-                .zip(facts.lat)
-                .and_then(|(lon, lat)| cell::cell(lon, lat, CELL_RESOLUTION));
-            push(int(cell));
-        }
-        if let Some(origin) = &contract.origin {
-            push(origin_of(contract, origin, values));
-        }
-        if contract.event_time.is_some() {
-            let day = facts.event.and_then(|event| self.calendar.day_and_hour(event));
-            push(int(day.map(|(day, _)| i64::from(day))));
-            push(int(day.map(|(_, hour)| i64::from(hour))));
-            match day {
-                Some((day, _)) => {
-                    push(Value::Text(&calendar::month(day)));
-                    let (first, last) = self.days.unwrap_or((day, day));
-                    self.days = Some((first.min(day), last.max(day)));
-                }
-                None => push(Value::Null),
+        };
+        let contract = self.contract;
+        let position = contract.columns.iter().position(|column| column.name == name);
+        let column = position.map(|at| (at, &contract.columns[at]));
+        Ok(match (name, column) {
+            (_, Some((_, column))) if column.kind == ColumnType::Lon => degrees(&self.lon),
+            (_, Some((_, column))) if column.kind == ColumnType::Lat => degrees(&self.lat),
+            (_, Some((at, column))) if column.kind != ColumnType::Point => {
+                self.column(cells, at, column, kind, rows)?
             }
-        }
-        push(Value::Micros(facts.known.unwrap_or(self.ingested_at)));
-        push(Value::Micros(self.ingested_at));
-        push(Value::Text(&self.batch));
-        push(Value::Int(line.cast_signed()));
-        push(Value::Int(identity));
-        self.rows += 1;
+            ("lon", _) => degrees(&self.lon),
+            ("lat", _) => degrees(&self.lat),
+            ("county", None) => constant(contract.county.as_deref().filter(|county| *county != NO_COUNTY)),
+            ("cell", None) => whole(&|row| (self.cell[row] != 0).then(|| self.cell[row])),
+            ("origin", None) => {
+                let traits = self.places.origin.map(|at| &cells[at]);
+                Arc::new(StringArray::from_iter_values(
+                    rows.iter().map(|row| self.origin(traits, *row as usize)),
+                ))
+            }
+            ("biz_date", None) => Arc::new(Date32Array::from_iter(rows.iter().map(|row| {
+                let day = self.day[*row as usize];
+                (day != NO_DAY).then_some(day)
+            }))),
+            ("hour_local", None) => {
+                whole(&|row| (self.day[row] != NO_DAY).then(|| i64::from(self.hour[row])))
+            }
+            ("known_at", None) => instants(each(&|row| self.known[row])),
+            ("ingested_at", None) => instants(vec![stamp.ingested_at; rows.len()]),
+            ("source_batch", None) => constant(Some(&stamp.batch)),
+            ("source_line", None) => whole(&|row| Some((first_line + u64::from(self.line[row])).cast_signed())),
+            ("row_key", None) => Arc::new(Int64Array::from(each(&|row| self.identity[row].stored(1)))),
+            _ => return Err(fail(Kind::Bug, "batch_shape", &[])),
+        })
     }
 
-    /// Takes the rows so far.
-    pub(super) fn take(&mut self) -> Result<RecordBatch> {
-        self.rows = 0;
-        let columns = self.builders.iter_mut().map(Builder::finish).collect();
-        RecordBatch::try_new(self.schema.clone(), columns)
-            .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))
+    fn origin<'r>(&'r self, cells: Option<&'r Cells>, row: usize) -> &'r str {
+        match (&self.contract.origin, cells) {
+            (Some(Origin::Constant(origin, _)), _) => origin,
+            (Some(Origin::Column(_)), Some(cells)) => cells.text(row).unwrap_or(UNKNOWN_ORIGIN),
+            (Some(Origin::Attribute(..)), Some(cells)) => {
+                let number = cells.traits.get(row).map_or(0, |traits| traits.origin);
+                self.origins.get(number as usize).map_or(UNKNOWN_ORIGIN, String::as_str)
+            }
+            _ => UNKNOWN_ORIGIN,
+        }
+    }
+
+    /// A column of the contract as it is written.
+    fn column(
+        &self,
+        cells: &[Cells],
+        at: usize,
+        column: &Column,
+        kind: &DataType,
+        rows: &[u32],
+    ) -> Result<ArrayRef> {
+        if column.protect == Protect::Place {
+            let tokens = rows.iter().map(|row| Some(self.place[*row as usize]).filter(|token| *token != 0));
+            return Ok(Arc::new(Int64Array::from_iter(tokens)));
+        }
+        let cells = &cells[at];
+        let nulls = NullBuffer::from_iter(rows.iter().map(|row| cells.valid[*row as usize]));
+        let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
+        Ok(match &cells.values {
+            Values::Int(_) if column.protect == Protect::Coarse && column.kind == ColumnType::Date => {
+                let years = rows.iter().map(|row| cells.int(*row as usize).and_then(year));
+                Arc::new(Int64Array::from_iter(years))
+            }
+            Values::Int(values) => {
+                let taken: Vec<i64> = rows.iter().map(|row| values[*row as usize]).collect();
+                match kind {
+                    DataType::Date32 => {
+                        let days = taken.into_iter().map(|day| i32::try_from(day).unwrap_or(0));
+                        Arc::new(Date32Array::new(days.collect(), nulls))
+                    }
+                    DataType::Timestamp(_, _) => Arc::new(
+                        TimestampMicrosecondArray::new(ScalarBuffer::from(taken), nulls).with_timezone("UTC"),
+                    ),
+                    _ => Arc::new(Int64Array::new(ScalarBuffer::from(taken), nulls)),
+                }
+            }
+            Values::Float(values) => {
+                let taken: Vec<f64> = rows.iter().map(|row| values[*row as usize]).collect();
+                Arc::new(Float64Array::new(ScalarBuffer::from(taken), nulls))
+            }
+            Values::Bool(values) => {
+                let taken = rows.iter().map(|row| values[*row as usize]).collect();
+                Arc::new(BooleanArray::new(taken, nulls))
+            }
+            Values::Text(bytes, ends) => texts(bytes, ends, rows, nulls)?,
+            Values::Point(_) | Values::Nothing => return Err(fail(Kind::Bug, "batch_shape", &[])),
+        })
     }
 }
 
-fn instant(found: Value<'_>) -> Option<i64> {
-    match found {
-        Value::Micros(at) => Some(at),
-        Value::Int(day) => day.checked_mul(86_400_000_000),
-        _ => None,
-    }
-}
-
-fn year(found: Value<'_>) -> Option<i64> {
+fn year(day: i64) -> Option<i64> {
     use chrono::Datelike;
-    let Value::Int(day) = found else { return None };
-    calendar::date(i32::try_from(day).ok()?).map(|date| i64::from(date.year()))
+    let date = calendar::date(i32::try_from(day).ok()?)?;
+    Some(i64::from(date.year()))
 }
 
-fn token(key: &MacKey, found: Value<'_>) -> Option<i64> {
-    match found {
-        Value::Null => None,
-        Value::Text(text) => Some(key.token(text)),
-        Value::Int(number) => Some(key.token(&number.to_string())),
-        other => Some(key.token(&format!("{other:?}"))),
+fn texts(bytes: &[u8], ends: &[u32], rows: &[u32], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+    let mut taken: Vec<u8> = Vec::with_capacity(rows.len() * 8);
+    let mut offsets: Vec<i32> = Vec::with_capacity(rows.len() + 1);
+    offsets.push(0);
+    for row in rows {
+        let row = *row as usize;
+        let start = row.checked_sub(1).map_or(0, |before| ends[before] as usize);
+        taken.extend_from_slice(&bytes[start..ends[row] as usize]);
+        offsets.push(i32::try_from(taken.len()).unwrap_or(i32::MAX));
     }
-}
-
-fn origin_of<'v>(contract: &'v Contract, origin: &'v Origin, values: &[Value<'v>]) -> Value<'v> {
-    let found = |name: &str| {
-        let at = contract.columns.iter().position(|column| column.name == name)?;
-        Some((&contract.columns[at], values[at]))
-    };
-    let text = match origin {
-        Origin::Constant(origin, _) => Some(origin.as_str()),
-        Origin::Unknown => None,
-        Origin::Column(name) => match found(name) {
-            Some((_, Value::Text(text))) => Some(text),
-            _ => None,
-        },
-        Origin::Attribute(name, attribute) => match found(name) {
-            Some((column, Value::Text(code))) => column.codes.as_ref().and_then(|list| list.get(code, *attribute)),
-            _ => None,
-        },
-    };
-    Value::Text(text.unwrap_or("unknown"))
+    let array = StringArray::try_new(OffsetBuffer::new(offsets.into()), taken.into(), nulls);
+    Ok(Arc::new(array.map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?))
 }

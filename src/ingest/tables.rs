@@ -47,6 +47,14 @@ pub fn ingest_schema() -> Arc<Schema> {
         ("run_id", Utf8),
         ("fence", Int64),
         ("ingested_at", instant()),
+        ("action", Utf8),
+        ("content", Utf8),
+        ("added", Int64),
+        ("changed", Int64),
+        ("vanished", Int64),
+        ("sent_rows", Int64),
+        ("sent_bytes", Int64),
+        ("sent_sha256", Utf8),
     ])
 }
 

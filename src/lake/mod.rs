@@ -6,8 +6,11 @@
 
 pub mod crash;
 pub mod digest;
+mod encode;
 pub mod lease;
 pub mod release;
+mod stage;
+mod stats;
 mod store;
 pub mod table;
 
@@ -21,7 +24,9 @@ use crate::error::{Kind, Result, fail};
 pub use digest::RowDigest;
 pub use lease::Lease;
 pub use release::{Release, ReleaseTable};
-pub use table::{Appended, Commit, Staged, Table};
+pub use encode::{Encoded, Encoder, Layout};
+pub use stage::{Stage, Staged};
+pub use table::{Appended, Commit, Table};
 
 /// An opened lake.
 #[derive(Debug, Clone)]
@@ -53,6 +58,16 @@ impl Lake {
     /// The folder of the lake.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// A folder for unnamed files that end with the process.
+    ///
+    /// # Errors
+    /// `Unavailable` where it cannot be made.
+    pub fn scratch(&self) -> Result<PathBuf> {
+        let folder = self.root.join("scratch");
+        std::fs::create_dir_all(&folder).map_err(|cause| crate::error::io_error(&folder, &cause))?;
+        Ok(folder)
     }
 
     /// The object of a path inside the lake.

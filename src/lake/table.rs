@@ -5,33 +5,29 @@
 //! batch is looked up, and again after an unclear answer: the library records transaction ids but
 //! does not enforce them.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use datafusion::catalog::{Session, TableProvider};
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, CommitInfo, StructType, Transaction};
+use deltalake::kernel::{Action, CommitInfo, StructType, Transaction};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use futures::TryStreamExt;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use object_store::ObjectStoreExt;
 use serde_json::Value;
 use url::Url;
 
 use crate::error::{Kind, Result, fail};
+use crate::lake::encode::{self, Layout};
+use crate::lake::stage::{Stage, Staged};
 use crate::lake::{Lake, store_error, table_error};
-
-/// Rows of one row group: small enough that two cores share a small table.
-const ROW_GROUP_ROWS: usize = 131_072;
-/// Bytes after which a data file is closed.
-const FILE_BYTES: u64 = 128 << 20;
 
 /// An opened table at one version.
 #[derive(Debug, Clone)]
@@ -41,23 +37,19 @@ pub struct Table {
     inner: DeltaTable,
 }
 
-/// Rows in data files that no commit names yet.
-#[derive(Debug, Default)]
-pub struct Staged {
-    adds: Vec<Add>,
-    /// Rows staged.
-    pub rows: u64,
-}
-
 /// What a commit says about itself, besides its rows.
 #[derive(Debug, Clone)]
 pub struct Commit {
     /// The batch that must be stored once.
     pub batch_id: Option<String>,
+    /// What the commit makes of the batch's state (see [`Table::state_of`]); 1 stores a new one.
+    pub turn: i64,
     /// The run.
     pub run_id: String,
     /// The lease number.
     pub fence: u64,
+    /// Statistics days whose rows the commit touches, in order.
+    pub days: Vec<i32>,
 }
 
 /// The outcome of an append.
@@ -265,6 +257,14 @@ impl Table {
     /// # Errors
     /// `Unavailable` where the log cannot be read.
     pub async fn holds(&self, batch_id: &str) -> Result<bool> {
+        Ok(self.state_of(batch_id).await? > 0)
+    }
+
+    /// How often a batch was stored and taken back: 0 never seen, odd stored, even taken back.
+    ///
+    /// # Errors
+    /// `Unavailable` where the log cannot be read.
+    pub async fn state_of(&self, batch_id: &str) -> Result<i64> {
         let failed = |cause| table_error(&self.name, cause);
         let state = self.inner.snapshot().map_err(failed)?;
         let log = self.inner.log_store();
@@ -272,35 +272,22 @@ impl Table {
             .transaction_version(log.as_ref(), self.transaction(batch_id))
             .await
             .map_err(failed)?;
-        Ok(version.is_some())
+        Ok(version.unwrap_or(0))
     }
 
     fn transaction(&self, batch_id: &str) -> String {
         format!("fenghuo/{}/{batch_id}", self.name)
     }
 
-    /// A writer that stages rows for this table.
+    /// A writer that stages rows for this table, in files named after the run.
     ///
     /// # Errors
     /// `Unavailable` where the table's state cannot be read.
-    pub fn stage(&self) -> Result<Stage> {
-        let failed = |cause| table_error(&self.name, cause);
-        let level =
-            ZstdLevel::try_new(1).map_err(|cause| fail(Kind::Bug, "table_failed", &[&self.name]).because(cause))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .build();
-        let writer = RecordBatchWriter::for_table(&self.inner)
-            .map_err(failed)?
-            .with_writer_properties(properties)
-            .with_target_file_size(FILE_BYTES);
-        Ok(Stage {
-            table: self.name.clone(),
-            schema: writer.arrow_schema(),
-            writer,
-            rows: 0,
-        })
+    pub fn stage(&self, run_id: &str, layout: Layout) -> Result<Stage> {
+        let state = self.inner.snapshot().map_err(|cause| table_error(&self.name, cause))?;
+        let partition = state.metadata().partition_columns().first().cloned();
+        let store = self.inner.log_store().object_store(None);
+        Ok(Stage::new(&self.name, run_id, self.schema()?, partition, layout, store))
     }
 
     /// Appends staged rows, once for a batch.
@@ -313,7 +300,7 @@ impl Table {
             .await
             .map_err(|cause| table_error(&self.name, cause))?;
         if let Some(batch) = &commit.batch_id
-            && self.holds(batch).await?
+            && self.state_of(batch).await? >= commit.turn
         {
             return Ok(Appended::AlreadyThere);
         }
@@ -327,7 +314,7 @@ impl Table {
                     .await
                     .map_err(|cause| table_error(&self.name, cause))?;
                 match &commit.batch_id {
-                    Some(batch) if self.holds(batch).await? => Ok(Appended::AlreadyThere),
+                    Some(batch) if self.state_of(batch).await? >= commit.turn => Ok(Appended::AlreadyThere),
                     _ => Err(error),
                 }
             }
@@ -354,6 +341,79 @@ impl Table {
         self.commit(actions, SaveMode::Overwrite, staged.rows, commit).await
     }
 
+    /// Replaces all rows of these partitions by the staged ones, once for a batch; an unpartitioned
+    /// table has the one partition `None`. The caller holds the site lease.
+    ///
+    /// # Errors
+    /// As [`Table::append`].
+    pub async fn exchange(
+        &mut self,
+        partitions: &BTreeSet<Option<String>>,
+        staged: Staged,
+        commit: &Commit,
+    ) -> Result<Appended> {
+        let failed = |cause| table_error(&self.name, cause);
+        self.inner.update_state().await.map_err(failed)?;
+        if let Some(batch) = &commit.batch_id
+            && self.state_of(batch).await? >= commit.turn
+        {
+            return Ok(Appended::AlreadyThere);
+        }
+        let state = self.inner.snapshot().map_err(failed)?;
+        let column = state.metadata().partition_columns().first().cloned();
+        let mut actions = Vec::new();
+        for file in state.log_data().iter() {
+            let remove = file.remove_action(true);
+            let values = remove.partition_values.as_ref();
+            let value = column.as_ref().and_then(|column| values?.get(column).cloned().flatten());
+            if partitions.contains(&value) {
+                actions.push(Action::Remove(remove));
+            }
+        }
+        actions.extend(staged.adds.into_iter().map(Action::Add));
+        match self.commit(actions, SaveMode::Overwrite, staged.rows, commit).await {
+            Ok(version) => Ok(Appended::Stored(version)),
+            Err(error) => {
+                self.inner.update_state().await.map_err(|cause| table_error(&self.name, cause))?;
+                match &commit.batch_id {
+                    Some(batch) if self.state_of(batch).await? >= commit.turn => Ok(Appended::AlreadyThere),
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    /// The rows of one staged file, a batch at a time, in the columns of the table.
+    ///
+    /// # Errors
+    /// `Unavailable` where the file cannot be read, `Missing` for a number beyond [`Staged::files`].
+    pub async fn staged_rows(
+        &self,
+        staged: &Staged,
+        file: usize,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let add = staged.adds.get(file).ok_or_else(|| fail(Kind::Missing, "table_missing", &[&self.name]))?;
+        let store = self.inner.log_store().object_store(None);
+        let path = object_store::path::Path::from(add.path.as_str());
+        let failed = |cause| store_error(&self.name, cause);
+        let bytes = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
+        let (schema, values) = (self.schema()?, add.partition_values.clone());
+        Ok(encode::rows(bytes)?.map(move |batch| whole(&batch?, &schema, &values)))
+    }
+
+    /// Removes staged files that no commit will name. Never call it after a commit was tried.
+    ///
+    /// # Errors
+    /// `Unavailable` where the store refuses.
+    pub async fn discard(&self, staged: Staged) -> Result<()> {
+        let store = self.inner.log_store().object_store(None);
+        for add in staged.adds {
+            let path = object_store::path::Path::from(add.path.as_str());
+            store.delete(&path).await.map_err(|cause| store_error(&self.name, cause))?;
+        }
+        Ok(())
+    }
+
     async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, rows: u64, commit: &Commit) -> Result<u64> {
         let failed = |cause| table_error(&self.name, cause);
         let metadata = [
@@ -364,12 +424,13 @@ impl Table {
             ),
             ("fenghuoFence".to_owned(), Value::from(commit.fence)),
             ("fenghuoRows".to_owned(), Value::from(rows)),
+            ("fenghuoDays".to_owned(), Value::from(day_ranges(&commit.days))),
         ];
         let mut properties = CommitProperties::default()
             .with_metadata(metadata)
             .with_cleanup_expired_logs(Some(false));
         if let Some(batch) = &commit.batch_id {
-            properties = properties.with_application_transaction(Transaction::new(self.transaction(batch), 1));
+            properties = properties.with_application_transaction(Transaction::new(self.transaction(batch), commit.turn));
         }
         let partition_by = self
             .inner
@@ -427,57 +488,34 @@ impl Table {
     }
 }
 
-/// Stages rows of one table.
-#[derive(Debug)]
-pub struct Stage {
-    table: String,
-    schema: SchemaRef,
-    writer: RecordBatchWriter,
-    rows: u64,
+/// Rows of a data file with their partition's value.
+fn whole(batch: &RecordBatch, schema: &SchemaRef, values: &HashMap<String, Option<String>>) -> Result<RecordBatch> {
+    let broken = |cause: ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        columns.push(match batch.column_by_name(field.name()) {
+            Some(column) => cast_with_options(column, field.data_type(), &CastOptions::default()).map_err(broken)?,
+            None => {
+                let value = values.get(field.name()).cloned().flatten();
+                Arc::new(StringArray::from(vec![value.as_deref(); batch.num_rows()]))
+            }
+        });
+    }
+    RecordBatch::try_new(schema.clone(), columns).map_err(broken)
 }
 
-impl Stage {
-    /// The columns that batches must have, after [`storable`].
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    /// The rows in exactly the table's types.
-    ///
-    /// # Errors
-    /// `Bug` where a column is missing or of a type that does not convert.
-    pub fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        conform(batch, &self.schema)
-    }
-
-    /// Writes rows to data files.
-    ///
-    /// # Errors
-    /// `Unavailable` where they cannot be written.
-    pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
-        let batch = conform(batch, &self.schema)?;
-        self.rows += batch.num_rows() as u64;
-        self.writer
-            .write(batch)
-            .await
-            .map_err(|cause| table_error(&self.table, cause))
-    }
-
-    /// Closes the data files.
-    ///
-    /// # Errors
-    /// `Unavailable` where they cannot be written.
-    pub async fn finish(mut self) -> Result<Staged> {
-        let adds = self
-            .writer
-            .flush()
-            .await
-            .map_err(|cause| table_error(&self.table, cause))?;
-        Ok(Staged { adds, rows: self.rows })
-    }
+/// Days as text, runs of them as first and last: `2025-03-01/2025-03-04,2025-03-09`.
+fn day_ranges(days: &[i32]) -> String {
+    let text = |day: i32| {
+        let date = chrono::DateTime::from_timestamp(i64::from(day) * 86_400, 0);
+        date.map_or_else(String::new, |date| date.format("%Y-%m-%d").to_string())
+    };
+    let runs = days.chunk_by(|left, right| left + 1 == *right);
+    let ranges = runs.filter_map(|run| Some((run.first()?, run.last()?)));
+    ranges
+        .map(|(first, last)| if first == last { text(*first) } else { format!("{}/{}", text(*first), text(*last)) })
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// The schema as tables store it: no views, no dictionaries, instants in UTC microseconds.
@@ -504,7 +542,7 @@ fn storable_type(found: &DataType) -> DataType {
 
 /// The batch in exactly this schema, columns by their names. A value that does not fit is an error,
 /// never NULL.
-fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.schema_ref() == schema {
         return Ok(batch.clone());
     }

@@ -8,7 +8,7 @@ use datafusion::scalar::ScalarValue;
 use crate::engine::{Class, Classes, Session, taint};
 use crate::error::{Kind, Result, fail};
 use crate::lake::table::storable;
-use crate::lake::{Commit, Lake, ReleaseTable, RowDigest, Table};
+use crate::lake::{Commit, Lake, Layout, ReleaseTable, RowDigest, Table};
 use crate::model::load::Model;
 use crate::model::rules;
 
@@ -107,7 +107,7 @@ impl<'a> Builder<'a> {
         let plan = self.session.bind(path, sql, plan, ParamValues::from(values))?;
         let mut rows = self.session.stream(path, sql, plan).await?;
         let mut table = self.lake.table_of(&model.name, &storable(&rows.schema()), &[]).await?;
-        let mut stage = table.stage()?;
+        let mut stage = table.stage(&self.commit.run_id, Layout::default())?;
         let mut digest = RowDigest::new(stage.schema())?;
         while let Some(batch) = rows.next().await? {
             let batch = stage.conform(&batch)?;

@@ -8,6 +8,7 @@ use crate::config::site::{SiteFile, relative};
 use crate::config::text;
 use crate::contract::{CodeList, Contract, Protect, contracts as resolve};
 use crate::error::{Kind, Problem, Result, fail, io_error};
+use crate::ingest::arrival::is_companion;
 use crate::message::Message;
 use crate::protect::lexicon;
 
@@ -107,7 +108,9 @@ fn matching(site: &Site, pattern: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|cause| io_error(&folder, &cause))?;
-        if fits(name, &entry.file_name().to_string_lossy()) && entry.path().is_file() {
+        let found_name = entry.file_name();
+        let found_name = found_name.to_string_lossy();
+        if fits(name, &found_name) && !is_companion(&found_name) && entry.path().is_file() {
             found.push(entry.path());
         }
     }

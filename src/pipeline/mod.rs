@@ -7,6 +7,7 @@ pub mod definition;
 pub mod files;
 pub mod pages;
 pub mod plan;
+pub mod purge;
 pub mod record;
 pub mod run;
 

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use crate::error::{Kind, Result, fail};
 use crate::ingest::tables::instant;
-use crate::lake::{Commit, Lake};
+use crate::lake::{Commit, Lake, Layout};
 
 /// One step of a run.
 #[derive(Debug, Clone)]
@@ -88,8 +88,10 @@ impl RunRecord {
     pub async fn write(&self, lake: &Lake, fence: u64) -> Result<()> {
         let commit = Commit {
             batch_id: Some(self.run_id.clone()),
+            turn: 1,
             run_id: self.run_id.clone(),
             fence,
+            days: Vec::new(),
         };
         let steps = &self.steps;
         let text = |of: &dyn Fn(&StepRecord) -> String| -> ArrayRef {
@@ -133,7 +135,7 @@ async fn append(lake: &Lake, name: &str, schema: Arc<Schema>, columns: Vec<Array
     let mut table = lake.table_of(name, &schema, &[]).await?;
     let batch =
         RecordBatch::try_new(schema, columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
-    let mut stage = table.stage()?;
+    let mut stage = table.stage(&commit.run_id, Layout::default())?;
     stage.write(&batch).await?;
     let staged = stage.finish().await?;
     table.append(staged, commit).await?;

@@ -8,6 +8,7 @@ use crate::config::settings::ResponseReading;
 use crate::contract::{Contract, Origin, Protect};
 use crate::engine::{Bounds, Class, Classes, Session};
 use crate::error::{Error, Kind, Place, Problem, Result, fail};
+use crate::ingest::arrival::{self, Arrival};
 use crate::ingest::batch::Given;
 use crate::ingest::{self, Ingest, Progress, Report};
 use crate::lake::release::digest;
@@ -17,7 +18,7 @@ use crate::model::{Builder, Failure, Models, check};
 use crate::pipeline::files::{Assigned, assign, contracts};
 use crate::pipeline::plan::{Plan, Sources, Step, sources};
 use crate::pipeline::record::{RunRecord, StepRecord};
-use crate::pipeline::{Definition, pages};
+use crate::pipeline::{Definition, pages, purge};
 use crate::protect::SiteKey;
 use crate::time::{Clock, rfc3339};
 
@@ -53,6 +54,10 @@ pub struct Run<'a> {
 pub struct Outcome {
     /// The files.
     pub reports: Vec<Report>,
+    /// Files that are not whole yet.
+    pub waiting: Vec<String>,
+    /// Source files that were removed, their time being up.
+    pub purged: Vec<String>,
     /// Models built, with their rows.
     pub built: Vec<(String, u64)>,
     /// Models that nothing changed for.
@@ -119,7 +124,7 @@ impl Run<'_> {
             .filter(|file| definition.ingests(&file.contract))
             .collect();
         let refused = self
-            .ingest(&contracts, &files, lease.fence(), &mut record, &mut outcome, watch)
+            .ingest(&contracts, &files, false, lease.fence(), &mut record, &mut outcome, watch)
             .await?;
         let built = self
             .build(
@@ -135,6 +140,10 @@ impl Run<'_> {
             .await;
         let pages = match &built {
             Ok(()) => self.pages(&definition, &contracts, &mut record, &mut outcome).await,
+            Err(_) => Ok(()),
+        };
+        let purged = match &pages {
+            Ok(()) => self.purge(&files, &mut record, &mut outcome).await,
             Err(_) => Ok(()),
         };
         let status = match (&built, &pages, refused.is_empty()) {
@@ -153,6 +162,7 @@ impl Run<'_> {
         run.write(self.lake, lease.fence()).await?;
         built?;
         pages?;
+        purged?;
         partial(refused, outcome)
     }
 
@@ -160,7 +170,13 @@ impl Run<'_> {
     ///
     /// # Errors
     /// As [`Run::pipeline`], for the ingest.
-    pub async fn files(&self, files: &[Assigned], contracts: &[Contract], watch: &dyn Watch) -> Result<Outcome> {
+    pub async fn files(
+        &self,
+        files: &[Assigned],
+        contracts: &[Contract],
+        named: bool,
+        watch: &dyn Watch,
+    ) -> Result<Outcome> {
         let lease = self
             .lake
             .lease("site", self.site.settings.limits.lease_wait_seconds)
@@ -173,7 +189,7 @@ impl Run<'_> {
         };
         let mut outcome = Outcome::default();
         let mut refused = self
-            .ingest(contracts, files, lease.fence(), &mut record, &mut outcome, watch)
+            .ingest(contracts, files, named, lease.fence(), &mut record, &mut outcome, watch)
             .await?;
         let run = RunRecord {
             run_id: self.run_id.clone(),
@@ -191,10 +207,46 @@ impl Run<'_> {
         partial(refused, outcome)
     }
 
+    async fn purge(&self, files: &[Assigned], record: &mut Record<'_>, outcome: &mut Outcome) -> Result<()> {
+        if outcome.release == 0 {
+            return Ok(());
+        }
+        let release = self.lake.release(outcome.release).await?;
+        let limits = &self.site.settings.limits;
+        for file in purge::due(self.lake, &release, limits, files, self.clock.now()).await? {
+            purge::remove(&file)?;
+            record.step("purge", &file.shown, "ok", 0, String::new());
+            outcome.purged.push(file.shown);
+        }
+        Ok(())
+    }
+
+    /// Takes a stored batch back, under the site lease; its file and rows.
+    ///
+    /// # Errors
+    /// `Missing` for a batch that is not stored; `Conflict` where the lease is held.
+    pub async fn withdraw(&self, contracts: &[Contract], batch: &str) -> Result<(String, u64)> {
+        let wait = self.site.settings.limits.lease_wait_seconds;
+        let lease = self.lake.lease("site", wait).await?;
+        let given = Given {
+            key: self.key,
+            entropy: self.entropy,
+            run_id: self.run_id.clone(),
+            fence: lease.fence(),
+            now: self.clock.now(),
+            named: true,
+        };
+        Ingest::new(self.lake, &self.site.settings, given)
+            .withdraw(contracts, batch)
+            .await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
     async fn ingest(
         &self,
         contracts: &[Contract],
         files: &[Assigned],
+        named: bool,
         fence: u64,
         record: &mut Record<'_>,
         outcome: &mut Outcome,
@@ -207,14 +259,30 @@ impl Run<'_> {
             run_id: self.run_id.clone(),
             fence,
             now: self.clock.now(),
+            named,
         };
-        let mut ingest = Ingest::new(self.lake, &self.site.settings, given)?;
+        let mut ingest = Ingest::new(self.lake, &self.site.settings, given);
         ingest.create_tables(contracts).await?;
         let mut refused = Vec::new();
         for file in files {
             let progress = Arc::new(Progress::default());
-            watch.reading(&file.shown, file.bytes, progress.clone());
-            match ingest.file(&file.contract, &file.path, &file.shown, progress).await {
+            let arrived = arrival::look(&file.contract, &file.path, &file.shown, self.clock.now());
+            let done = match arrived {
+                Ok(Arrival::Waits(why)) => {
+                    record.step("ingest", &file.shown, "waiting", 0, why.in_language(Language::English));
+                    outcome.waiting.push(file.shown.clone());
+                    watch.said(why);
+                    continue;
+                }
+                Ok(Arrival::Whole(sent)) => {
+                    watch.reading(&file.shown, file.bytes, progress.clone());
+                    ingest
+                        .file(&file.contract, &file.path, &file.shown, sent, progress)
+                        .await
+                }
+                Err(error) => Err(error),
+            };
+            match done {
                 Ok(report) => {
                     let status = if report.outcome == ingest::Outcome::Stored {
                         "ok"
@@ -226,7 +294,7 @@ impl Run<'_> {
                     outcome.reports.push(report);
                 }
                 // a file that is wrong says so and the others go on; a store that fails ends the ingest
-                Err(error) if matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit) => {
+                Err(error) if is_of_the_file(&error) => {
                     record.step("ingest", &file.shown, "failed", 0, error.render(Language::English));
                     refused.push((file.shown.clone(), error));
                 }
@@ -282,8 +350,10 @@ impl Run<'_> {
         }
         let commit = Commit {
             batch_id: None,
+            turn: 1,
             run_id: self.run_id.clone(),
             fence,
+            days: Vec::new(),
         };
         let mut builder = Builder::new(self.lake, &session, commit, parameters.clone(), classes(contracts));
         for (name, step) in &plan.steps {
@@ -434,6 +504,11 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether an error is about one source file and says nothing of the others.
+fn is_of_the_file(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit | Kind::Check) || error.key() == "source_changed"
 }
 
 /// Tables that ingest and runs fill, not models.

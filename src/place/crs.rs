@@ -1,15 +1,16 @@
 //! Reference systems of Chinese map data and the ways between them.
 //!
-//! Handles the four longitude/latitude systems a source may declare. It deliberately does not guess
-//! a system from the numbers, does not project (no metre grids, so neither Gauss-Krüger nor Baidu's
-//! `bd09mc`), and does not distinguish CGCS2000 from WGS-84: they differ by centimetres, far below
-//! what an address is worth.
+//! Handles the four longitude/latitude systems a source may declare, and the metre grids of `project`
+//! by their EPSG code. It deliberately does not guess a system from the numbers, does not know Baidu's
+//! metres (`bd09mc`), and does not distinguish CGCS2000 from WGS-84: they differ by centimetres, far
+//! below what an address is worth.
 //!
 //! The formulas are in `shift`; the tests hold vectors on which independent libraries agree.
 
 use std::fmt;
 use std::str::FromStr;
 
+use super::project::Projection;
 use super::shift::{bd09_shift, gcj02_shift};
 
 /// The inverses stop when a step moves less than this, degrees; a ten-thousandth of what is
@@ -18,8 +19,12 @@ const INVERSE_STEP: f64 = 1e-11;
 /// Each step shrinks the error at least a hundredfold, so this is never reached on finite input.
 const INVERSE_ROUNDS: usize = 20;
 
-/// A longitude/latitude system a source may declare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What [`Crs::parse`] takes besides names, as messages list it.
+const ACCEPTED_CODES: &str = "EPSG:4326, EPSG:4490, EPSG:4491-4554 (CGCS2000 / Gauss-Krüger), \
+                              EPSG:32601-32660 and EPSG:32701-32760 (WGS 84 / UTM)";
+
+/// A reference system a source may declare.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Crs {
     /// GPS, EPSG:4326.
     Wgs84,
@@ -29,13 +34,15 @@ pub enum Crs {
     Gcj02,
     /// Baidu's second shift on top of GCJ-02.
     Bd09,
+    /// A metre grid and its EPSG code.
+    Projected(Projection, u32),
 }
 
 impl Crs {
-    /// Every accepted system, in the order in which messages list them.
+    /// Every system with a name of its own, in the order in which messages list them.
     pub const ALL: [Crs; 4] = [Crs::Wgs84, Crs::Cgcs2000, Crs::Gcj02, Crs::Bd09];
 
-    /// The name used in contracts.
+    /// The name used in contracts; `epsg` for every metre grid, whose full name is its display text.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -43,34 +50,61 @@ impl Crs {
             Crs::Cgcs2000 => "cgcs2000",
             Crs::Gcj02 => "gcj02",
             Crs::Bd09 => "bd09",
+            Crs::Projected(..) => "epsg",
         }
     }
 
-    /// Reads the name used in contracts, in any letter case.
+    /// The system of a code of the EPSG registry; `None` for a code that is not accepted.
+    #[must_use]
+    pub fn from_epsg(code: u32) -> Option<Self> {
+        match code {
+            4326 => Some(Crs::Wgs84),
+            4490 => Some(Crs::Cgcs2000),
+            _ => Projection::from_epsg(code).map(|grid| Crs::Projected(grid, code)),
+        }
+    }
+
+    /// Whether positions are (easting, northing) in metres rather than (lon, lat) in degrees.
+    #[must_use]
+    pub fn is_projected(self) -> bool {
+        matches!(self, Crs::Projected(..))
+    }
+
+    /// Reads the name used in contracts, or `EPSG:` and a code, in any letter case.
+    ///
+    /// ```
+    /// use fenghuo::place::crs::Crs;
+    /// assert_eq!(Crs::parse("epsg:4490"), Ok(Crs::Cgcs2000));
+    /// assert!(Crs::parse("EPSG:4528").is_ok_and(Crs::is_projected));
+    /// ```
     ///
     /// # Errors
-    /// [`UnknownCrs`], whose text lists the accepted names.
+    /// [`UnknownCrs`], whose text lists what is accepted.
     pub fn parse(name: &str) -> Result<Self, UnknownCrs> {
         let wanted = name.trim();
         Self::ALL
             .into_iter()
             .find(|crs| crs.name().eq_ignore_ascii_case(wanted))
+            .or_else(|| epsg_code(wanted).and_then(Self::from_epsg))
             .ok_or_else(|| UnknownCrs(name.to_owned()))
     }
 
-    /// Converts a point of this system to WGS-84 (and so to CGCS2000); degrees in, degrees out,
-    /// (lon, lat).
+    /// Converts a point of this system to WGS-84 (and so to CGCS2000), (lon, lat) degrees; (x, y) are
+    /// (lon, lat) degrees or, for a metre grid, (easting, northing) metres.
     ///
-    /// The inverses of GCJ-02 and BD-09 are within 1e-7 degree (about a centimetre) of exact.
+    /// The inverses of GCJ-02 and BD-09 are within 1e-7 degree (about a centimetre) of exact, those of
+    /// a grid within 1e-9. Metres that lie in no place of their grid give two NaN, which no bounds and
+    /// not [`on_earth`] contain: a caller treats a result that is not finite as out of range.
     #[must_use]
-    pub fn to_wgs84(self, lon: f64, lat: f64) -> (f64, f64) {
+    pub fn to_wgs84(self, x: f64, y: f64) -> (f64, f64) {
         match self {
-            Crs::Wgs84 | Crs::Cgcs2000 => (lon, lat),
-            Crs::Gcj02 => gcj02_to_wgs84(lon, lat),
+            Crs::Wgs84 | Crs::Cgcs2000 => (x, y),
+            Crs::Gcj02 => gcj02_to_wgs84(x, y),
             Crs::Bd09 => {
-                let (lon, lat) = bd09_to_gcj02(lon, lat);
+                let (lon, lat) = bd09_to_gcj02(x, y);
                 gcj02_to_wgs84(lon, lat)
             }
+            Crs::Projected(grid, _) => grid.inverse(x, y).unwrap_or((f64::NAN, f64::NAN)),
         }
     }
 }
@@ -85,7 +119,22 @@ impl FromStr for Crs {
 
 impl fmt::Display for Crs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Crs::Projected(_, code) => write!(f, "EPSG:{code}"),
+            named => f.write_str(named.name()),
+        }
+    }
+}
+
+/// The code in `EPSG:4528`.
+fn epsg_code(name: &str) -> Option<u32> {
+    let (registry, code) = name.split_once(':')?;
+    let code = code.trim();
+    // a sign would parse as well
+    if registry.trim().eq_ignore_ascii_case("epsg") && code.bytes().all(|byte| byte.is_ascii_digit()) {
+        code.parse().ok()
+    } else {
+        None
     }
 }
 
@@ -97,7 +146,7 @@ impl fmt::Display for UnknownCrs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "unknown reference system \"{}\"; accepted: {}",
+            "unknown reference system \"{}\"; accepted: {}, {ACCEPTED_CODES}",
             self.0,
             Crs::ALL.map(Crs::name).join(", ")
         )
@@ -304,7 +353,53 @@ mod tests {
         let text = Crs::parse("wgs 84").map_err(|e| e.to_string());
         assert_eq!(
             text,
-            Err("unknown reference system \"wgs 84\"; accepted: wgs84, cgcs2000, gcj02, bd09".to_owned())
+            Err(
+                "unknown reference system \"wgs 84\"; accepted: wgs84, cgcs2000, gcj02, bd09, \
+                 EPSG:4326, EPSG:4490, EPSG:4491-4554 (CGCS2000 / Gauss-Krüger), \
+                 EPSG:32601-32660 and EPSG:32701-32760 (WGS 84 / UTM)"
+                    .to_owned()
+            )
         );
+    }
+
+    #[test]
+    fn epsg_codes_are_read_and_written() {
+        assert_eq!(Crs::parse("epsg:4326"), Ok(Crs::Wgs84));
+        assert_eq!(Crs::parse(" EPSG:4490 "), Ok(Crs::Cgcs2000));
+        for code in [4491, 4512, 4528, 4554, 32_650, 32_760] {
+            let crs = Crs::parse(&format!("Epsg:{code}")).unwrap();
+            assert!(crs.is_projected() && crs.name() == "epsg");
+            assert_eq!(crs.to_string(), format!("EPSG:{code}"));
+            assert_eq!(crs.to_string().parse::<Crs>(), Ok(crs));
+        }
+        assert!(Crs::ALL.into_iter().all(|crs| !crs.is_projected()));
+        for wrong in [
+            "epsg",
+            "epsg:",
+            "epsg:2385",
+            "epsg:+4528",
+            "epsg:4528.0",
+            "4528",
+            "esri:4528",
+            "epsg:99999999999",
+        ] {
+            assert_eq!(Crs::parse(wrong), Err(UnknownCrs(wrong.to_owned())));
+        }
+    }
+
+    #[test]
+    fn metres_become_degrees_and_metres_of_nowhere_no_number() {
+        let crs = Crs::parse("EPSG:4528").unwrap();
+        let xuzhou = crs.to_wgs84(40_240_681.430_237, 3_796_288.935_764);
+        assert!(apart(xuzhou, (117.184_811, 34.261_792)) < 1e-9);
+        // swapped axes, the zone's number missing, degrees
+        for (x, y) in [
+            (3_796_288.935_764, 40_240_681.430_237),
+            (240_681.430_237, 3_796_288.935_764),
+            (117.184_811, 34.261_792),
+        ] {
+            let (lon, lat) = crs.to_wgs84(x, y);
+            assert!(lon.is_nan() && lat.is_nan() && !on_earth(lon, lat), "{x} {y}");
+        }
     }
 }

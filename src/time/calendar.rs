@@ -34,12 +34,9 @@ impl Calendar {
         })
     }
 
-    /// The same cut-off in another zone, for a source with its own.
-    pub fn in_zone(self, zone: &str) -> Option<Calendar> {
-        Some(Calendar {
-            zone: zone.parse().ok()?,
-            ..self
-        })
+    /// How long after midnight a statistics day begins, microseconds.
+    pub fn cutoff_micros(&self) -> i64 {
+        self.cutoff.num_microseconds().unwrap_or(0)
     }
 
     /// A local time as written, in UTC microseconds. An hour that occurs twice is its first.

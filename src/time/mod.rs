@@ -2,7 +2,9 @@
 
 pub mod calendar;
 pub mod clock;
+pub mod local;
 pub mod parse;
 
 pub use calendar::Calendar;
 pub use clock::{Clock, rfc3339};
+pub use local::LocalDays;

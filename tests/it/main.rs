@@ -9,6 +9,8 @@
 
 mod boundary;
 mod cli;
+mod corpus_positions;
+mod corpus_times;
 mod crash;
 mod demo;
 mod docs;

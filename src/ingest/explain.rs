@@ -1,0 +1,225 @@
+//! A file against its contract, without writing anything: what would be refused, why, and where.
+//!
+//! Lines are shown by their shape, so that an explanation can be passed on: letters and digits of
+//! public columns become `x` and `9`, everything else becomes asterisks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+
+use crate::config::Settings;
+use crate::contract::{Contract, Protect};
+use crate::error::{Place, Problem, Result};
+use crate::ingest::batch::{Reject, calendar};
+use crate::ingest::feed::{Feed, Split};
+use crate::ingest::header::{self, Header};
+use crate::ingest::progress::Progress;
+use crate::ingest::scan::{Broken, Records, Scanner, Span};
+use crate::ingest::work::{Account, Job, Turn, origins_of, work};
+use crate::ingest::{open, tables};
+use crate::message::Message;
+use crate::protect::{SiteKey, scan};
+
+/// Refused lines that are shown.
+const SHOWN: usize = 20;
+/// Characters of a line that are shown on either side of the refused field.
+const AROUND: usize = 48;
+
+/// What an ingest of the file would do.
+#[derive(Debug)]
+pub struct Explained {
+    /// Records read.
+    pub read: u64,
+    /// Records that would be refused.
+    pub rejected: u64,
+    /// Values that would be blanked.
+    pub blanked: u64,
+    /// Refusals by column and reason.
+    pub reasons: BTreeMap<(String, String), u64>,
+    /// Names of the source that the contract does not know.
+    pub unknown: Vec<String>,
+    /// The first refused lines.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads a file as an ingest would, and keeps nothing.
+///
+/// # Errors
+/// As an ingest that stops: a forbidden name, a missing column, an unreadable file, too many refusals.
+pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Settings, now: i64) -> Result<Explained> {
+    let limits = &settings.limits;
+    let progress = Arc::new(Progress::default());
+    let opened = open::open(path, shown, contract, limits.record_bytes, progress.clone())?;
+    let header = header::match_names(contract, shown, &opened.names)?;
+    let (schema, _) = tables::source_schema(contract);
+    let width = opened.names.len();
+    let job = Job {
+        contract,
+        header: &header,
+        split: opened.split.clone(),
+        encoding: opened.encoding,
+        width,
+        shown,
+        first_line: opened.first_line,
+        // nothing is stored, so any key will do
+        key: SiteKey::from_bytes([7; 32]),
+        calendar: calendar(settings, contract)?,
+        ingested_at: now,
+        limits,
+        pack: settings.site.identifier_pack,
+        progress: &progress,
+        schema,
+        encoder: None,
+    };
+    let feed = Feed::new(path, opened.reader, opened.carry, opened.split.clone(), limits.record_bytes);
+    let feed = Mutex::new(feed);
+    let origins = origins_of(contract);
+    let turn = Turn::new(None, None, limits.target_partitions);
+    turn.name(String::new());
+    let (sender, _receiver) = mpsc::channel(1);
+    std::thread::scope(|scope| {
+        for _ in 0..limits.target_partitions.max(1) {
+            scope.spawn(|| {
+                if let Err(error) = work(&job, &origins, &feed, &turn, &sender) {
+                    turn.fail(error);
+                }
+            });
+        }
+    });
+    let account = turn.finish()?.account;
+    let problems = problems(contract, &header, path, shown, &opened.split, &account.rejects)?;
+    let mut reasons = BTreeMap::new();
+    for reject in &account.rejects {
+        let refused = &reject.refused;
+        *reasons.entry((refused.column.clone(), refused.reason.code().to_owned())).or_insert(0) += 1;
+    }
+    let Account { read, rejected, blanked, unknown, .. } = account;
+    Ok(Explained {
+        read,
+        rejected,
+        blanked,
+        reasons,
+        unknown: unknown.into_iter().collect(),
+        problems,
+    })
+}
+
+/// The first refused lines with a caret under the refused field.
+fn problems(
+    contract: &Contract,
+    header: &Header,
+    path: &Path,
+    shown: &str,
+    split: &Split,
+    rejects: &[Reject],
+) -> Result<Vec<Problem>> {
+    let first: Vec<&Reject> = rejects.iter().take(SHOWN).collect();
+    let wanted = first.iter().map(|reject| reject.line).collect();
+    let lines = open::lines(path, contract, &wanted)?;
+    Ok(first
+        .into_iter()
+        .map(|reject| {
+            let refused = &reject.refused;
+            let line = lines.get(&reject.line).map(Vec::as_slice).unwrap_or_default();
+            let (excerpt, column) = match split {
+                Split::Delimited(dialect) => {
+                    let mut masked = Masked::new(contract, header, &refused.column, line);
+                    Scanner::new(dialect, 0, line.len() + 1).scan(line, &mut Vec::new(), &mut masked);
+                    (masked.text, masked.caret)
+                }
+                Split::Lines => (String::new(), 0),
+            };
+            let (excerpt, column) = around(&excerpt, column);
+            let message = Message::new(
+                "check_refused",
+                &[&refused.reason.code(), &refused.column, &refused.value],
+            );
+            Problem {
+                place: Place {
+                    path: shown.to_owned(),
+                    line: usize::try_from(reject.line).unwrap_or(0),
+                    column,
+                },
+                message,
+                excerpt: (!excerpt.is_empty()).then_some(excerpt),
+            }
+        })
+        .collect())
+}
+
+/// The part of a line around a column, counted from 1; 0 shows the beginning.
+fn around(line: &str, column: usize) -> (String, usize) {
+    let start = column.saturating_sub(AROUND + 1);
+    let part: String = line.chars().skip(start).take(2 * AROUND).collect();
+    let mark = if start > 0 { "…" } else { "" };
+    let caret = match column {
+        0 => 0,
+        column => column - start + usize::from(start > 0),
+    };
+    (format!("{mark}{part}"), caret)
+}
+
+/// A record by its shape.
+struct Masked<'a> {
+    contract: &'a Contract,
+    header: &'a Header,
+    column: &'a str,
+    line: &'a [u8],
+    text: String,
+    /// Column of the refused field, counted from 1; 0 where it is the whole record.
+    caret: usize,
+}
+
+impl<'a> Masked<'a> {
+    fn new(contract: &'a Contract, header: &'a Header, column: &'a str, line: &'a [u8]) -> Masked<'a> {
+        Masked {
+            contract,
+            header,
+            column,
+            line,
+            text: String::new(),
+            caret: 0,
+        }
+    }
+}
+
+impl Records for Masked<'_> {
+    fn record(&mut self, _: usize, _: Span, fields: &[Span], side: &mut Vec<u8>) {
+        for (at, span) in fields.iter().enumerate() {
+            if at > 0 {
+                self.text.push('│');
+            }
+            let known = self.header.positions.iter().position(|position| *position == Some(at));
+            let column = known.map(|known| &self.contract.columns[known]);
+            if column.is_some_and(|column| column.from == self.column) {
+                self.caret = self.text.chars().count() + 1;
+            }
+            let bytes = span.of(self.line, side);
+            let text = std::str::from_utf8(bytes);
+            match (column, text) {
+                (Some(column), Ok(text)) if column.protect == Protect::Public => {
+                    self.text.push_str(&scan::mask(text));
+                }
+                _ => self.text.push_str(if bytes.is_empty() { "" } else { "***" }),
+            }
+        }
+    }
+
+    fn broken(&mut self, _: usize, _: Span, _: Broken) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_shown_around_the_field() {
+        let line = "a".repeat(200);
+        let (part, caret) = around(&line, 150);
+        assert!(part.starts_with('…') && part.chars().count() <= 2 * AROUND + 1);
+        assert_eq!(caret, AROUND + 2);
+        assert_eq!(around("short", 3), ("short".to_owned(), 3));
+    }
+}

@@ -1,0 +1,260 @@
+//! Identities: which rows are certainly new, and the exact verdict on the others.
+//!
+//! A filter of two bytes an identity calls nearly every new row new. The few rows it cannot clear wait
+//! in a spill file until the source has ended, and are then held against every identity of the table
+//! and of this file, a bounded number at a time. So memory does not grow with the table, and a file
+//! that repeats millions of rows costs passes over one column instead of a set of them all.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Result, io_error};
+use crate::ingest::filter::Filter;
+
+/// Rows decided at once: 16 bytes and a map entry each.
+const DECIDED_AT_ONCE: usize = 2_000_000;
+
+/// Who a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// By its key.
+    Key(i64),
+    /// By its content, and by how many equal rows came before it in the file; the key is empty.
+    Content(i64),
+}
+
+impl Identity {
+    /// The identity as stored, were the row the `nth` of its content, counted from 1.
+    pub(super) fn stored(self, nth: u64) -> i64 {
+        match self {
+            Identity::Key(key) => key,
+            Identity::Content(content) => {
+                spread(content.cast_unsigned().wrapping_add(nth.wrapping_mul(0xA24B_AED4_963E_E407))).cast_signed()
+            }
+        }
+    }
+}
+
+/// Spreads the bits of a number over all of it, one to one (the finaliser of splitmix64).
+pub(super) fn spread(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// Numbers on disk that vanish with the process: keyed identities, nothing clear.
+#[derive(Debug)]
+struct Spill {
+    folder: PathBuf,
+    file: BufWriter<File>,
+    count: u64,
+}
+
+impl Spill {
+    fn new(folder: &Path) -> Result<Spill> {
+        let file = tempfile::tempfile_in(folder).map_err(|cause| io_error(folder, &cause))?;
+        Ok(Spill {
+            folder: folder.to_owned(),
+            file: BufWriter::with_capacity(1 << 16, file),
+            count: 0,
+        })
+    }
+
+    fn push(&mut self, number: i64) -> Result<()> {
+        self.count += 1;
+        self.file
+            .write_all(&number.to_le_bytes())
+            .map_err(|cause| io_error(&self.folder, &cause))
+    }
+
+    fn each(&mut self, mut take: impl FnMut(i64)) -> Result<()> {
+        let failed = |cause: std::io::Error| io_error(&self.folder, &cause);
+        self.file.flush().map_err(failed)?;
+        let file = self.file.get_mut();
+        file.rewind().map_err(failed)?;
+        let mut reader = BufReader::with_capacity(1 << 16, &mut *file);
+        let mut bytes = [0u8; 8];
+        for _ in 0..self.count {
+            reader.read_exact(&mut bytes).map_err(failed)?;
+            take(i64::from_le_bytes(bytes));
+        }
+        file.seek(std::io::SeekFrom::End(0)).map(|_| ()).map_err(failed)
+    }
+}
+
+/// What this ingest knows of the identities of one table and one file.
+#[derive(Debug)]
+pub(super) struct Known {
+    filter: Filter,
+    /// Stored identities of the rows of this file that were called new.
+    taken: Spill,
+    /// Rows of this file that wait for the exact verdict.
+    waiting: Vec<Identity>,
+}
+
+impl Known {
+    /// Identities beside those that `filter` holds; spills go to unnamed files in `folder`.
+    ///
+    /// # Errors
+    /// `Unavailable` where no file can be made there.
+    pub(super) fn new(folder: &Path, filter: Filter) -> Result<Known> {
+        Ok(Known {
+            filter,
+            taken: Spill::new(folder)?,
+            waiting: Vec::new(),
+        })
+    }
+
+    /// An identity stored in the table.
+    pub(super) fn stored(&mut self, identity: i64) {
+        self.filter.insert(identity);
+    }
+
+    /// A row of the file, in its order: the identity to store it under if it is certainly new, else
+    /// `None`, and the row waits.
+    ///
+    /// # Errors
+    /// `Unavailable` where the spill cannot be written.
+    pub(super) fn take(&mut self, identity: Identity) -> Result<Option<i64>> {
+        let stored = identity.stored(1);
+        if self.filter.insert(stored) {
+            self.waiting.push(identity);
+            return Ok(None);
+        }
+        self.taken.push(stored)?;
+        Ok(Some(stored))
+    }
+
+    /// Rows that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// What is known now, for the next file of the table.
+    pub(super) fn into_filter(self) -> Filter {
+        self.filter
+    }
+
+    /// The verdicts on the waiting rows, in their order: the identity to store a row under, or `None`
+    /// for a duplicate. `table` calls its argument with every identity of the table.
+    ///
+    /// # Errors
+    /// `Unavailable` where the table or the spill cannot be read.
+    pub(super) async fn verdicts<T>(&mut self, mut table: T) -> Result<Vec<Option<i64>>>
+    where
+        T: AsyncFnMut(&mut dyn FnMut(i64)) -> Result<()>,
+    {
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut verdicts = Vec::with_capacity(waiting.len());
+        let mut counts: HashMap<i64, u64> = HashMap::new();
+        for part in waiting.chunks(DECIDED_AT_ONCE) {
+            // how many rows of each content were taken before the first that waits: one or none
+            let mut first: HashMap<i64, bool> = part.iter().map(|row| (row.stored(1), false)).collect();
+            self.taken.each(|identity| {
+                if let Some(known) = first.get_mut(&identity) {
+                    *known = true;
+                }
+            })?;
+            let named: Vec<i64> = part
+                .iter()
+                .map(|row| match row {
+                    Identity::Key(key) => *key,
+                    Identity::Content(content) => {
+                        let before = u64::from(first.get(&row.stored(1)).copied().unwrap_or(false));
+                        let count = counts.entry(*content).or_insert(before);
+                        *count += 1;
+                        row.stored(*count)
+                    }
+                })
+                .collect();
+            let mut known: HashMap<i64, bool> = named.iter().map(|identity| (*identity, false)).collect();
+            let mut mark = |identity: i64| {
+                if let Some(known) = known.get_mut(&identity) {
+                    *known = true;
+                }
+            };
+            self.taken.each(&mut mark)?;
+            table(&mut mark).await?;
+            for identity in named {
+                let seen = known.insert(identity, true).unwrap_or(false);
+                verdicts.push((!seen).then_some(identity));
+                if !seen {
+                    self.taken.push(identity)?;
+                }
+            }
+        }
+        Ok(verdicts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// What a set of all identities would say.
+    fn plainly(stored: &HashSet<i64>, rows: &[Identity]) -> Vec<Option<i64>> {
+        let mut seen = stored.clone();
+        let mut counts: HashMap<i64, u64> = HashMap::new();
+        rows.iter()
+            .map(|row| {
+                let identity = match row {
+                    Identity::Key(key) => *key,
+                    Identity::Content(content) => {
+                        let count = counts.entry(*content).or_insert(0);
+                        *count += 1;
+                        row.stored(*count)
+                    }
+                };
+                seen.insert(identity).then_some(identity)
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn the_verdict_is_that_of_a_set_of_all_identities() {
+        for room in [1, 64, 10_000] {
+            let number = |n: u64| spread(n).cast_signed();
+            let stored: HashSet<i64> = (0..500)
+                .map(number)
+                .chain((0..50).map(|n| Identity::Content(number(n)).stored(1)))
+                .chain((0..9).map(|n| Identity::Content(number(n)).stored(2)))
+                .collect();
+            let rows: Vec<Identity> = (0..6_000u64)
+                .map(|n| match n % 3 {
+                    0 => Identity::Content(number(n % 97)),
+                    1 => Identity::Key(number(n % 1_400)),
+                    _ => Identity::Key(number(n)),
+                })
+                .collect();
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut known = Known::new(folder.path(), Filter::with_room_for(room)).expect("a spill");
+            stored.iter().for_each(|identity| known.stored(*identity));
+            let mut found: Vec<Option<i64>> = Vec::new();
+            let mut late = Vec::new();
+            for (at, row) in rows.iter().enumerate() {
+                let taken = known.take(*row).expect("a spill");
+                if taken.is_none() {
+                    late.push(at);
+                }
+                found.push(taken);
+            }
+            assert!(known.waiting() > 0);
+            let verdicts = known
+                .verdicts(async |mark: &mut dyn FnMut(i64)| {
+                    stored.iter().for_each(|identity| mark(*identity));
+                    Ok(())
+                })
+                .await
+                .expect("verdicts");
+            for (at, verdict) in late.into_iter().zip(verdicts) {
+                found[at] = verdict;
+            }
+            assert_eq!(found, plainly(&stored, &rows), "room {room}");
+        }
+    }
+}

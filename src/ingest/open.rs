@@ -1,0 +1,369 @@
+//! A source file as a stream of bytes that a reader of records understands, and its header.
+//!
+//! Fields stay as delivered bytes until a column asks for them, so that a broken character is charged
+//! to its own field. Only encodings in which a delimiter or line end can lie inside a character are
+//! turned into UTF-8 beforehand; a broken character there becomes a byte that no UTF-8 text holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Result as IoResult};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use encoding_rs::{DecoderResult, Encoding};
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use crate::contract::{Contract, Dialect, SourceFormat};
+use crate::error::{Kind, Result, fail, io_error};
+use crate::ingest::feed::Split;
+use crate::ingest::progress::Progress;
+use crate::ingest::scan::{Broken, Records, Scanner, Span};
+use crate::lake::digest::hex;
+
+/// Bytes read at once where a file is only passed over.
+const BUFFER_BYTES: usize = 1 << 20;
+/// A byte that is in no UTF-8 text: stands for what could not be decoded.
+const UNDECODABLE: u8 = 0xFF;
+
+/// Reads and counts the bytes that went by.
+struct Counted<R> {
+    inner: R,
+    progress: Option<Arc<Progress>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        let count = self.inner.read(buffer)?;
+        if let Some(progress) = &self.progress {
+            progress.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        }
+        Ok(count)
+    }
+}
+
+/// The bytes of a file, unpacked by the ending of its name.
+pub(super) fn bytes(path: &Path, progress: Option<Arc<Progress>>) -> IoResult<Box<dyn Read + Send>> {
+    let counted = Counted {
+        inner: File::open(path)?,
+        progress,
+    };
+    Ok(match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(BUFFER_BYTES, counted))),
+        Some("zst") => Box::new(zstd::Decoder::new(counted)?),
+        _ => Box::new(counted),
+    })
+}
+
+/// The name of a batch, SHA-256 over contract, file name and the digest of the content, and that
+/// digest; 64 hexadecimal digits each.
+pub(super) fn batch_id(contract: &str, path: &Path) -> Result<(String, String)> {
+    let failed = |cause: std::io::Error| io_error(path, &cause);
+    let origin = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let mut hash = Sha256::new();
+    let mut file = File::open(path).map_err(failed)?;
+    let mut buffer = vec![0u8; BUFFER_BYTES];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => {
+                let content = hex(&hash.finalize());
+                let named = format!("{contract}\n{}\n{content}", origin.unwrap_or_default());
+                return Ok((hex(&Sha256::digest(named)), content));
+            }
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+/// Whether `byte` can be the second or a later byte of a character in this encoding.
+fn lies_inside(encoding: &'static Encoding, byte: u8) -> bool {
+    let name = encoding.name();
+    match name {
+        "UTF-16LE" | "UTF-16BE" => true,
+        "gb18030" | "GBK" => (0x30..=0x39).contains(&byte) || (0x40..=0x7E).contains(&byte),
+        "Big5" | "Shift_JIS" => (0x40..=0x7E).contains(&byte),
+        _ => false,
+    }
+}
+
+fn needs_decoding(contract: &Contract) -> bool {
+    let dialect = &contract.dialect;
+    let marks = [Some(dialect.delimiter), Some(b'\n'), dialect.quote, dialect.escape];
+    marks.into_iter().flatten().any(|mark| lies_inside(contract.encoding, mark))
+}
+
+/// Turns another encoding into UTF-8 as it passes.
+struct Decoded<R> {
+    inner: R,
+    decoder: encoding_rs::Decoder,
+    input: Vec<u8>,
+    /// Bytes of the input that were decoded already.
+    used: usize,
+    output: Vec<u8>,
+    handed: usize,
+    ended: bool,
+}
+
+impl<R: Read> Decoded<R> {
+    fn new(inner: R, encoding: &'static Encoding) -> Decoded<R> {
+        Decoded {
+            inner,
+            decoder: encoding.new_decoder_with_bom_removal(),
+            input: Vec::new(),
+            used: 0,
+            output: Vec::new(),
+            handed: 0,
+            ended: false,
+        }
+    }
+
+    fn refill(&mut self) -> IoResult<()> {
+        self.input.drain(..self.used);
+        self.used = 0;
+        let before = self.input.len();
+        (&mut self.inner).take(1 << 18).read_to_end(&mut self.input)?;
+        let last = self.input.len() == before;
+        self.output.clear();
+        self.handed = 0;
+        loop {
+            let room = self.output.len();
+            self.output.resize(room + (self.input.len() - self.used) * 3 + 16, 0);
+            let (outcome, read, written) = self.decoder.decode_to_utf8_without_replacement(
+                &self.input[self.used..],
+                &mut self.output[room..],
+                last,
+            );
+            self.used += read;
+            self.output.truncate(room + written);
+            match outcome {
+                DecoderResult::InputEmpty => break,
+                DecoderResult::Malformed(..) => self.output.push(UNDECODABLE),
+                DecoderResult::OutputFull => {}
+            }
+        }
+        self.ended = last;
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        while self.handed == self.output.len() {
+            if self.ended {
+                return Ok(0);
+            }
+            self.refill()?;
+        }
+        let count = buffer.len().min(self.output.len() - self.handed);
+        buffer[..count].copy_from_slice(&self.output[self.handed..self.handed + count]);
+        self.handed += count;
+        Ok(count)
+    }
+}
+
+/// Makes the line ends of old machines, a carriage return alone, ordinary ones.
+struct Lines<R>(R);
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        let count = self.0.read(buffer)?;
+        returns(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+fn returns(bytes: &mut [u8]) {
+    for byte in bytes {
+        if *byte == b'\r' {
+            *byte = b'\n';
+        }
+    }
+}
+
+/// An opened source: its header read, its records not yet.
+pub(super) struct Opened {
+    pub reader: Box<dyn Read + Send>,
+    /// Bytes that were read behind the header.
+    pub carry: Vec<u8>,
+    /// Names of the fields; empty where every record brings its own.
+    pub names: Vec<String>,
+    pub split: Split,
+    /// Encoding of the bytes as they come out of `reader`.
+    pub encoding: &'static Encoding,
+    /// Line of the first record.
+    pub first_line: u64,
+}
+
+/// Opens a source and reads its header.
+///
+/// # Errors
+/// `Missing`, `Denied` or `Unavailable` as the file system says; `Input` for a header that is none.
+pub(super) fn open(path: &Path, shown: &str, contract: &Contract, limit: usize, progress: Arc<Progress>) -> Result<Opened> {
+    let failed = |cause: std::io::Error| io_error(path, &cause);
+    let mut reader = bytes(path, Some(progress)).map_err(failed)?;
+    let mut encoding = contract.encoding;
+    if needs_decoding(contract) {
+        reader = Box::new(Decoded::new(reader, encoding));
+        encoding = encoding_rs::UTF_8;
+    }
+    if contract.format == SourceFormat::Ndjson {
+        return Ok(Opened {
+            reader,
+            carry: Vec::new(),
+            names: Vec::new(),
+            split: Split::Lines,
+            encoding,
+            first_line: 1,
+        });
+    }
+    let mut carry = Vec::new();
+    let enough = limit.max(1 << 16) as u64;
+    (&mut reader).take(enough).read_to_end(&mut carry).map_err(failed)?;
+    if carry.starts_with(b"\xef\xbb\xbf") {
+        carry.drain(..3);
+    }
+    if memchr::memchr(b'\n', &carry).is_none() && memchr::memchr(b'\r', &carry).is_some() {
+        returns(&mut carry);
+        reader = Box::new(Lines(reader));
+    }
+    let dialect = &contract.dialect;
+    let mut first_line = 1;
+    for _ in 0..dialect.skip_lines {
+        let end = memchr::memchr(b'\n', &carry).map_or(carry.len(), |at| at + 1);
+        carry.drain(..end);
+        first_line += 1;
+    }
+    let names = match &dialect.names {
+        Some(names) => names.clone(),
+        None => {
+            let (names, used, lines) = header(&carry, shown, dialect, encoding, limit)?;
+            carry.drain(..used);
+            first_line += lines;
+            names
+        }
+    };
+    Ok(Opened {
+        reader,
+        carry,
+        names,
+        split: Split::Delimited(dialect.clone()),
+        encoding,
+        first_line,
+    })
+}
+
+/// These lines of a source, in UTF-8, by their numbers.
+///
+/// # Errors
+/// `Missing`, `Denied` or `Unavailable` as the file system says.
+pub(super) fn lines(path: &Path, contract: &Contract, wanted: &BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<u8>>> {
+    let failed = |cause: std::io::Error| io_error(path, &cause);
+    let mut found = BTreeMap::new();
+    let Some(last) = wanted.last() else {
+        return Ok(found);
+    };
+    let mut reader = bytes(path, None).map_err(failed)?;
+    let mut encoding = contract.encoding;
+    if needs_decoding(contract) {
+        reader = Box::new(Decoded::new(reader, encoding));
+        encoding = encoding_rs::UTF_8;
+    }
+    let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
+    for number in 1..=*last {
+        let mut line = Vec::new();
+        reader.read_until(b'\n', &mut line).map_err(failed)?;
+        if wanted.contains(&number) {
+            let (text, _) = encoding.decode_without_bom_handling(&line);
+            found.insert(number, text.trim_end().as_bytes().to_vec());
+        }
+    }
+    Ok(found)
+}
+
+/// Catches the first record of a text.
+#[derive(Default)]
+struct First {
+    fields: Option<Vec<Vec<u8>>>,
+    line: usize,
+    end: usize,
+    broken: bool,
+    text: Vec<u8>,
+}
+
+impl Records for First {
+    fn record(&mut self, line: usize, whole: Span, fields: &[Span], side: &mut Vec<u8>) {
+        if self.fields.is_none() && !self.broken {
+            self.fields = Some(fields.iter().map(|span| span.of(&self.text, side).to_vec()).collect());
+            (self.line, self.end) = (line, whole.end());
+        }
+    }
+    fn broken(&mut self, _: usize, _: Span, _: Broken) {
+        self.broken |= self.fields.is_none();
+    }
+}
+
+/// The names in the first record, the bytes it takes, and its lines.
+fn header(
+    text: &[u8],
+    shown: &str,
+    dialect: &Dialect,
+    encoding: &'static Encoding,
+    limit: usize,
+) -> Result<(Vec<String>, usize, u64)> {
+    let mut first = First {
+        text: text.to_vec(),
+        ..First::default()
+    };
+    let mut side = Vec::new();
+    Scanner::new(dialect, 0, limit).scan(text, &mut side, &mut first);
+    let Some(fields) = first.fields else {
+        if first.broken {
+            return Err(fail(Kind::Input, "source_header_broken", &[&shown]));
+        }
+        return Ok((Vec::new(), text.len(), 0));
+    };
+    let names = fields.iter().map(|field| {
+        let (name, _) = encoding.decode_without_bom_handling(field);
+        name.trim().to_owned()
+    });
+    let line_end = memchr::memchr(b'\n', &text[first.end..]).map_or(text.len(), |at| first.end + at + 1);
+    let lines = memchr::memchr_iter(b'\n', &text[..line_end]).count();
+    Ok((names.collect(), line_end, lines as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8], encoding: &'static Encoding, step: usize) -> Vec<u8> {
+        struct Slowly<'a>(&'a [u8], usize);
+        impl Read for Slowly<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+                let count = self.1.min(self.0.len()).min(buffer.len());
+                buffer[..count].copy_from_slice(&self.0[..count]);
+                self.0 = &self.0[count..];
+                Ok(count)
+            }
+        }
+        let mut text = Vec::new();
+        let mut reader = Decoded::new(Slowly(bytes, step), encoding);
+        reader.read_to_end(&mut text).expect("no error");
+        text
+    }
+
+    #[test]
+    fn other_encodings_become_utf8_whatever_the_pieces() {
+        let utf16: Vec<u8> = "\u{feff}编号,地点\n1,𠮷野家\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for step in [1, 2, 3, 5, 1000] {
+            assert_eq!(decoded(&utf16, encoding_rs::UTF_16LE, step), "编号,地点\n1,𠮷野家\n".as_bytes());
+        }
+        assert_eq!(decoded(b"\xb8g\xa4@|x\n", encoding_rs::BIG5, 1), "經一|x\n".as_bytes());
+    }
+
+    #[test]
+    fn what_is_no_character_stays_visible_as_such() {
+        let text = decoded(b"a\xff,b\n", encoding_rs::BIG5, 2);
+        assert!(std::str::from_utf8(&text).is_err() && text.contains(&UNDECODABLE));
+    }
+}

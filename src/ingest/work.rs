@@ -1,0 +1,580 @@
+//! Workers: each takes the next group of a source, reads it, waits its turn for what must happen in
+//! order (line numbers, identities, counts), and encodes its rows.
+//!
+//! There are no stages and no queues between them: a worker carries a group from bytes to an encoded
+//! row group, so that memory is a few groups whatever the size of the file. What is in order depends on
+//! the number of the group alone, so that one worker and ten write the same bytes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{Schema, SchemaRef};
+use tokio::sync::mpsc;
+
+use crate::config::settings::{Limits, Pack};
+use crate::contract::{Contract, Reason};
+use crate::error::{Error, Kind, Result, fail};
+use crate::ingest::batch::Reject;
+use crate::ingest::counts::Tally;
+use crate::ingest::feed::{Feed, Split};
+use crate::ingest::header::{self, Header};
+use crate::ingest::json::{self, JsonBroken};
+use crate::ingest::kernel::{Kernels, refused};
+use crate::ingest::known::Known;
+use crate::ingest::progress::Progress;
+use crate::ingest::rows::{Refused, Rows, Stamp, origins};
+use crate::ingest::scan::{Broken, Records, Scanner, Span};
+use crate::lake::{Encoded, Encoder};
+use crate::protect::{SiteKey, scan};
+use crate::time::{Calendar, LocalDays};
+
+/// Rows read column by column at once: their fields and cells stay in the second-level cache.
+const BLOCK_ROWS: usize = 2048;
+/// Rows gathered and encoded at once.
+const SLICE_ROWS: usize = 8192;
+/// Source names outside the contract that are listed; beyond it they are left behind unlisted.
+const UNKNOWN_NAMES: usize = 100;
+
+/// What the workers of one file share and do not change.
+pub(super) struct Job<'a> {
+    pub contract: &'a Contract,
+    pub header: &'a Header,
+    /// Encoding of the bytes as the feed gives them.
+    pub encoding: &'static encoding_rs::Encoding,
+    pub split: Split,
+    /// Fields of a delimited record.
+    pub width: usize,
+    pub shown: &'a str,
+    /// The line of the first record.
+    pub first_line: u64,
+    pub key: SiteKey,
+    pub calendar: Calendar,
+    pub ingested_at: i64,
+    pub limits: &'a Limits,
+    pub pack: Pack,
+    pub progress: &'a Progress,
+    pub schema: SchemaRef,
+    pub encoder: Option<Encoder>,
+}
+
+/// The account of a file so far.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    pub read: u64,
+    pub accepted: u64,
+    pub duplicate: u64,
+    pub rejected: u64,
+    pub blanked: u64,
+    pub reasons: BTreeMap<String, u64>,
+    pub rejects: Vec<Reject>,
+    pub unknown: BTreeSet<String>,
+}
+
+/// What happens in the order of the groups.
+struct Ordered {
+    next: usize,
+    lines: u64,
+    /// Groups whose rows stand in their files.
+    written: usize,
+    failed: Option<Error>,
+    /// The name of the batch, once it is known and known to be new.
+    batch: Option<String>,
+    known: Option<Known>,
+    tally: Option<Tally>,
+    account: Account,
+}
+
+/// What the workers leave behind.
+pub(super) struct Finished {
+    pub known: Option<Known>,
+    pub tally: Option<Tally>,
+    pub account: Account,
+}
+
+/// The turn of the workers.
+pub(super) struct Turn {
+    ordered: Mutex<Ordered>,
+    moved: Condvar,
+    workers: usize,
+}
+
+/// The rows of one group, ready for their files.
+pub(super) struct Done {
+    pub group: usize,
+    pub parts: Vec<(Option<String>, Encoded)>,
+    /// Rows that wait for the exact verdict on their identity, in the columns of the table.
+    pub late: Option<RecordBatch>,
+    /// Statistics days of the rows.
+    pub days: BTreeSet<i32>,
+}
+
+fn interrupted() -> Error {
+    fail(Kind::Interrupted, "interrupted", &[])
+}
+
+impl Turn {
+    pub(super) fn new(known: Option<Known>, tally: Option<Tally>, workers: usize) -> Turn {
+        Turn {
+            ordered: Mutex::new(Ordered {
+                next: 0,
+                lines: 0,
+                written: 0,
+                failed: None,
+                batch: None,
+                known,
+                tally,
+                account: Account::default(),
+            }),
+            moved: Condvar::new(),
+            workers,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ordered> {
+        // a worker that panicked ends the process; its half-done state is nobody's
+        self.ordered.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Waits until `ready` gives something, or somebody failed.
+    fn wait<T>(&self, mut ready: impl FnMut(&mut Ordered) -> Option<T>) -> Result<(MutexGuard<'_, Ordered>, T)> {
+        let mut ordered = self.lock();
+        loop {
+            if ordered.failed.is_some() {
+                return Err(interrupted());
+            }
+            if let Some(found) = ready(&mut ordered) {
+                return Ok((ordered, found));
+            }
+            ordered = self.moved.wait(ordered).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    /// Stops everybody; the first reason is kept.
+    pub(super) fn fail(&self, error: Error) {
+        let mut ordered = self.lock();
+        if ordered.failed.is_none() {
+            ordered.failed = Some(error);
+        }
+        drop(ordered);
+        self.moved.notify_all();
+    }
+
+    /// Names the batch: from now on rows may be encoded.
+    pub(super) fn name(&self, batch: String) {
+        self.lock().batch = Some(batch);
+        self.moved.notify_all();
+    }
+
+    /// Says how many groups stand in their files.
+    pub(super) fn written(&self, groups: usize) {
+        self.lock().written = groups;
+        self.moved.notify_all();
+    }
+
+    /// Stops everybody without a reason of its own: the caller has one.
+    pub(super) fn stop(&self) {
+        self.fail(interrupted());
+    }
+
+    /// The end: what was counted, or why there is none.
+    ///
+    /// # Errors
+    /// The first failure of a worker.
+    pub(super) fn finish(&self) -> Result<Finished> {
+        let mut ordered = self.lock();
+        match ordered.failed.take() {
+            Some(error) => Err(error),
+            None => Ok(Finished {
+                known: ordered.known.take(),
+                tally: ordered.tally.take(),
+                account: std::mem::take(&mut ordered.account),
+            }),
+        }
+    }
+}
+
+/// Gathers records to blocks and reads their columns.
+struct Block<'w, 'a> {
+    job: &'w Job<'a>,
+    kernels: &'w mut Kernels<'a>,
+    rows: &'w mut Rows<'a>,
+    rejects: &'w mut Vec<Reject>,
+    group: &'w [u8],
+    /// Fields of the block by column.
+    fields: &'w mut [Vec<Span>],
+    lines: &'w mut Vec<u32>,
+    wholes: &'w mut Vec<Span>,
+    read: u64,
+    /// Whether records come with the fields of the contract, not of the file.
+    direct: bool,
+}
+
+impl Block<'_, '_> {
+    fn push(&mut self, line: usize, whole: Span, fields: &[Span], side: &mut Vec<u8>) {
+        self.read += 1;
+        self.lines.push(u32::try_from(line).unwrap_or(u32::MAX));
+        self.wholes.push(whole);
+        if self.direct {
+            for (column, span) in self.fields.iter_mut().zip(fields) {
+                column.push(*span);
+            }
+        } else {
+            for (column, at) in self.fields.iter_mut().zip(&self.job.header.positions) {
+                column.push(at.and_then(|at| fields.get(at)).copied().unwrap_or_default());
+            }
+        }
+        if self.lines.len() == BLOCK_ROWS {
+            self.flush(side);
+        }
+    }
+
+    fn refuse(&mut self, line: usize, refused: Refused) {
+        self.read += 1;
+        self.rejects.push(Reject {
+            line: line as u64,
+            refused,
+        });
+    }
+
+    fn flush(&mut self, side: &mut Vec<u8>) {
+        let mut bad: Vec<Option<Refused>> = vec![None; self.lines.len()];
+        for (at, fields) in self.fields.iter_mut().enumerate() {
+            self.kernels.column(at, fields, self.group, side, &mut bad);
+            fields.clear();
+        }
+        self.rows.add(self.kernels, self.lines, self.wholes, self.group, &mut bad);
+        for (line, refused) in self.lines.iter().zip(bad) {
+            if let Some(refused) = refused {
+                self.rejects.push(Reject {
+                    line: u64::from(*line),
+                    refused,
+                });
+            }
+        }
+        self.job.progress.rows.fetch_add(self.lines.len() as u64, Ordering::Relaxed);
+        self.lines.clear();
+        self.wholes.clear();
+        side.clear();
+    }
+}
+
+impl Records for Block<'_, '_> {
+    fn record(&mut self, line: usize, whole: Span, fields: &[Span], side: &mut Vec<u8>) {
+        self.push(line, whole, fields, side);
+    }
+
+    fn broken(&mut self, line: usize, _: Span, why: Broken) {
+        let (reason, value) = match why {
+            Broken::Quote => (Reason::Quote, String::new()),
+            Broken::TooLarge(bytes) => (Reason::TooLarge, format!("{bytes} bytes")),
+            Broken::Fields(found) => (Reason::Ragged, format!("{found} fields, expected {}", self.job.width)),
+        };
+        let refused = Refused {
+            reason,
+            column: String::new(),
+            value,
+        };
+        self.refuse(line, refused);
+    }
+}
+
+/// One worker's state, reused from group to group.
+struct Worker<'a> {
+    kernels: Kernels<'a>,
+    rows: Rows<'a>,
+    fields: Vec<Vec<Span>>,
+    lines: Vec<u32>,
+    wholes: Vec<Span>,
+    side: Vec<u8>,
+    group: Vec<u8>,
+    unknown: BTreeSet<String>,
+}
+
+/// Takes groups until the source ends or somebody fails.
+///
+/// # Errors
+/// As the source, the contract and the lexicon say; `Interrupted` where another worker failed first.
+pub(super) fn work<'a>(
+    job: &'a Job<'a>,
+    origins: &'a [String],
+    feed: &Mutex<Feed<'_>>,
+    turn: &Turn,
+    sender: &mpsc::Sender<Done>,
+) -> Result<()> {
+    let days = LocalDays::new(job.calendar);
+    let mut worker = Worker {
+        kernels: Kernels::new(job.contract, job.encoding, &job.key, days.clone(), job.pack, origins),
+        rows: Rows::new(job.contract, origins, &job.key, days, job.ingested_at),
+        fields: vec![Vec::with_capacity(BLOCK_ROWS); job.contract.columns.len()],
+        lines: Vec::with_capacity(BLOCK_ROWS),
+        wholes: Vec::with_capacity(BLOCK_ROWS),
+        side: Vec::new(),
+        group: Vec::new(),
+        unknown: job.header.unknown.clone(),
+    };
+    loop {
+        let number = {
+            let mut feed = feed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            feed.next(&mut worker.group)?
+        };
+        let Some(number) = number else { return Ok(()) };
+        // a worker far ahead of the files would pile up encoded groups
+        let room = 2 * turn.workers;
+        drop(turn.wait(|ordered| (number <= ordered.written + room).then_some(()))?);
+        let mut rejects = Vec::new();
+        let (read, lines) = worker.read(job, &mut rejects)?;
+        let done = worker.in_turn(job, turn, number, read, lines, rejects)?;
+        let (first_line, batch, late) = done;
+        let Some(encoder) = &job.encoder else { continue };
+        let stamp = Stamp {
+            ingested_at: job.ingested_at,
+            batch,
+        };
+        let done = worker.encode(job, encoder, number, first_line, &stamp, &late)?;
+        sender.blocking_send(done).map_err(|_| interrupted())?;
+    }
+}
+
+impl<'a> Worker<'a> {
+    /// Reads the group to cells and rows; records read and lines passed.
+    fn read(&mut self, job: &'a Job<'a>, rejects: &mut Vec<Reject>) -> Result<(u64, u64)> {
+        self.kernels.clear();
+        self.rows.clear();
+        self.side.clear();
+        let mut block = Block {
+            job,
+            kernels: &mut self.kernels,
+            rows: &mut self.rows,
+            rejects,
+            group: &self.group,
+            fields: &mut self.fields,
+            lines: &mut self.lines,
+            wholes: &mut self.wholes,
+            read: 0,
+            direct: matches!(job.split, Split::Lines),
+        };
+        let lines = match &job.split {
+            Split::Delimited(dialect) => {
+                let mut scanner = Scanner::new(dialect, job.width, job.limits.record_bytes);
+                scanner.scan(&self.group, &mut self.side, &mut block)
+            }
+            Split::Lines => lines(job, &self.group, &mut self.side, &mut self.unknown, &mut block)?,
+        };
+        if !block.lines.is_empty() {
+            block.flush(&mut self.side);
+        }
+        let read = block.read;
+        // an oversized record is handed out without its line end
+        let cut = usize::from(!self.group.ends_with(b"\n"));
+        Ok((read, (lines + cut) as u64))
+    }
+
+    /// What happens in the order of the file. Returns the line of the group's first record, the name
+    /// of the batch, and the rows whose identity is not certainly new.
+    fn in_turn(
+        &mut self,
+        job: &Job<'_>,
+        turn: &Turn,
+        number: usize,
+        read: u64,
+        lines: u64,
+        mut rejects: Vec<Reject>,
+    ) -> Result<(u64, String, Vec<u32>)> {
+        let (mut ordered, batch) = turn.wait(|ordered| {
+            let mine = ordered.next == number;
+            ordered.batch.clone().filter(|_| mine)
+        })?;
+        let first_line = job.first_line + ordered.lines;
+        ordered.lines += lines;
+        ordered.next += 1;
+        let mut late = Vec::new();
+        let rows = &mut self.rows;
+        let Ordered { known, tally, account, .. } = &mut *ordered;
+        let good = rows.good.len() as u64;
+        if let Some(tally) = tally {
+            let contract = job.contract;
+            let refuse = |line: u32, refused: Refused| rejects.push(Reject {
+                line: u64::from(line),
+                refused,
+            });
+            let counted = tally.add(contract, &self.kernels.cells, rows, refuse);
+            account.accepted += counted.0;
+            account.duplicate += counted.1;
+        } else if let Some(known) = known {
+            let mut failed = None;
+            let identities = &mut rows.identity;
+            rows.good.retain(|row| match known.take(identities[*row as usize]) {
+                Ok(Some(_)) => true,
+                Ok(None) => {
+                    late.push(*row);
+                    false
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            account.accepted += good - late.len() as u64;
+        } else {
+            account.accepted += good;
+        }
+        account.read += read;
+        account.blanked += self.kernels.blanked;
+        account.rejected += rejects.len() as u64;
+        account.unknown.append(&mut self.unknown.clone());
+        rejects.sort_by_key(|reject| reject.line);
+        for mut reject in rejects {
+            *account.reasons.entry(reject.refused.reason.code().to_owned()).or_insert(0) += 1;
+            reject.line += first_line;
+            account.rejects.push(reject);
+        }
+        let too_many = account.rejects.len() > job.limits.rejects_per_batch;
+        let reasons = too_many.then(|| format!("{:?}", account.reasons));
+        drop(ordered);
+        turn.moved.notify_all();
+        if let Some(reasons) = reasons {
+            let error = fail(Kind::Limit, "too_many_rejects", &[&job.shown, &job.limits.rejects_per_batch]);
+            return Err(error.because(reasons));
+        }
+        Ok((first_line, batch, late))
+    }
+
+    fn encode(
+        &mut self,
+        job: &Job<'_>,
+        encoder: &Encoder,
+        group: usize,
+        first_line: u64,
+        stamp: &Stamp,
+        late: &[u32],
+    ) -> Result<Done> {
+        let cells = &self.kernels.cells;
+        let mut days = BTreeSet::new();
+        let mut parts = Vec::new();
+        for (month, order) in self.rows.by_month() {
+            let mut last = None;
+            for row in &order {
+                let day = self.rows.day(*row);
+                if day != last {
+                    days.extend(day);
+                    last = day;
+                }
+            }
+            let slices = order
+                .chunks(SLICE_ROWS)
+                .map(|rows| self.rows.arrays(cells, encoder.schema(), rows, first_line, stamp));
+            parts.push((month, encoder.encode(slices)?));
+        }
+        let late = if late.is_empty() {
+            None
+        } else {
+            Some(self.late_rows(job, encoder.schema(), late, first_line, stamp)?)
+        };
+        Ok(Done {
+            group,
+            parts,
+            late,
+            days,
+        })
+    }
+
+    /// Rows that wait, in the columns of the table: those of the files and the partition's.
+    fn late_rows(
+        &self,
+        job: &Job<'_>,
+        files: &SchemaRef,
+        late: &[u32],
+        first_line: u64,
+        stamp: &Stamp,
+    ) -> Result<RecordBatch> {
+        let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
+        let mut arrays = self.rows.arrays(&self.kernels.cells, files, late, first_line, stamp)?;
+        let mut fields: Vec<_> = files.fields().iter().cloned().collect();
+        for field in job.schema.fields() {
+            if files.field_with_name(field.name()).is_err() {
+                let months = late.iter().map(|row| self.rows.day(*row).map(crate::time::calendar::month));
+                arrays.push(std::sync::Arc::new(StringArray::from_iter(months)) as ArrayRef);
+                fields.push(field.clone());
+            }
+        }
+        RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), arrays).map_err(broken)
+    }
+}
+
+/// Reads a group of JSON lines.
+fn lines(
+    job: &Job<'_>,
+    group: &[u8],
+    side: &mut Vec<u8>,
+    unknown: &mut BTreeSet<String>,
+    block: &mut Block<'_, '_>,
+) -> Result<usize> {
+    let columns = &job.contract.columns;
+    let names: HashMap<&str, usize> = (0..columns.len()).map(|at| (columns[at].from.as_str(), at)).collect();
+    let mut fields = vec![Span::default(); columns.len()];
+    let (mut start, mut line) = (0, 0);
+    while start < group.len() {
+        let end = memchr::memchr(b'\n', &group[start..]).map_or(group.len(), |at| start + at);
+        let bytes = &group[start..end];
+        let trimmed = bytes.trim_ascii();
+        if !trimmed.is_empty() {
+            let limit = job.limits.record_bytes;
+            let mut forbidden = Ok(());
+            let found = if bytes.len() > limit {
+                Err((Reason::TooLarge, String::new(), format!("over {limit} bytes")))
+            } else {
+                let mut hear = |name: &str| {
+                    if forbidden.is_ok() {
+                        forbidden = note_name(job, unknown, name);
+                    }
+                };
+                json::object(trimmed, &names, &mut fields, side, &mut hear).map_err(|broken| match broken {
+                    JsonBroken::Syntax(words) => (Reason::Json, String::new(), words),
+                    JsonBroken::Nested(at) => (Reason::Type, columns[at].from.clone(), String::new()),
+                })
+            };
+            forbidden?;
+            match found {
+                Ok(()) => {
+                    let whole = Span::new(start, end);
+                    block.push(line, whole, &fields, side);
+                }
+                Err((reason, column, value)) => block.refuse(
+                    line,
+                    match columns.iter().find(|known| known.from == column) {
+                        Some(known) => refused(known, reason, ""),
+                        None => Refused { reason, column, value },
+                    },
+                ),
+            }
+        }
+        line += usize::from(end < group.len());
+        start = end + 1;
+    }
+    Ok(line)
+}
+
+/// JSON objects bring their own names: each new one passes the lexicon before its row is taken.
+fn note_name(job: &Job<'_>, unknown: &mut BTreeSet<String>, name: &str) -> Result<()> {
+    if unknown.contains(name) {
+        return Ok(());
+    }
+    let owned = name.to_owned();
+    header::check_allowed(job.contract, job.shown, std::iter::once(&owned))?;
+    // a name can be a value by mistake, and a source can have any number of them
+    if unknown.len() < UNKNOWN_NAMES {
+        let hit = scan::first(scan::half_width(name).as_bytes(), job.pack).is_some();
+        unknown.insert(if hit { scan::mask(name) } else { owned });
+    }
+    Ok(())
+}
+
+/// The origins of a job's rows, to be kept beside it.
+pub(super) fn origins_of(contract: &Contract) -> Vec<String> {
+    origins(contract)
+}

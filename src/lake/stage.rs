@@ -1,0 +1,289 @@
+//! Staging: rows in data files that no commit names yet.
+//!
+//! Row groups arrive encoded, from one thread or many, and are appended in the caller's order, each
+//! to the open file of its partition. A file is streamed to the store as it grows, so that memory does
+//! not grow with it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Schema, SchemaRef};
+use deltalake::kernel::Add;
+use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use parquet::file::writer::SerializedFileWriter;
+use tokio::io::AsyncWriteExt;
+
+use crate::error::{Kind, Result, fail};
+use crate::lake::encode::{self, Encoded, Encoder, Layout};
+use crate::lake::table::conform;
+use crate::lake::{stats, store_error};
+
+/// Bytes after which a data file is closed.
+const FILE_BYTES: usize = 128 << 20;
+/// Bytes of a file that wait in memory before they are handed to the store.
+const PART_BYTES: usize = 8 << 20;
+/// Rows of one row group that is gathered from batches: small enough that two cores share a small table.
+const ROW_GROUP_ROWS: usize = 131_072;
+
+/// Rows in data files that no commit names yet.
+#[derive(Debug, Default)]
+pub struct Staged {
+    pub(super) adds: Vec<Add>,
+    /// Rows staged.
+    pub rows: u64,
+}
+
+impl Staged {
+    /// Number of data files.
+    pub fn files(&self) -> usize {
+        self.adds.len()
+    }
+}
+
+struct OpenFile {
+    name: String,
+    writer: SerializedFileWriter<Vec<u8>>,
+    upload: BufWriter,
+    bytes: usize,
+}
+
+/// Stages rows of one table.
+pub struct Stage {
+    table: String,
+    run_id: String,
+    schema: SchemaRef,
+    file_schema: SchemaRef,
+    partition: Option<String>,
+    layout: Layout,
+    store: Arc<dyn ObjectStore>,
+    open: BTreeMap<Option<String>, OpenFile>,
+    adds: Vec<Add>,
+    rows: u64,
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl Stage {
+    pub(super) fn new(
+        table: &str,
+        run_id: &str,
+        schema: SchemaRef,
+        partition: Option<String>,
+        layout: Layout,
+        store: Arc<dyn ObjectStore>,
+    ) -> Stage {
+        let fields = schema.fields().iter().filter(|field| Some(field.name()) != partition.as_ref());
+        let file_schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+        Stage {
+            table: table.to_owned(),
+            run_id: run_id.to_owned(),
+            schema,
+            file_schema,
+            partition,
+            layout,
+            store,
+            open: BTreeMap::new(),
+            adds: Vec::new(),
+            rows: 0,
+            waiting: Vec::new(),
+            waiting_rows: 0,
+        }
+    }
+
+    /// The columns that batches must have, after [`super::table::storable`].
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// An encoder of row groups for this stage, to be used on any thread.
+    ///
+    /// # Errors
+    /// `Bug` for a type that Parquet lacks.
+    pub fn encoder(&self) -> Result<Encoder> {
+        Encoder::new(self.file_schema.clone(), &self.layout)
+    }
+
+    /// The rows in exactly the table's types.
+    ///
+    /// # Errors
+    /// `Bug` where a column is missing or of a type that does not convert.
+    pub fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        conform(batch, &self.schema)
+    }
+
+    /// Appends a row group to the file of its partition.
+    ///
+    /// # Errors
+    /// `Unavailable` where the store does not take it.
+    pub async fn append(&mut self, partition: Option<String>, encoded: Encoded) -> Result<()> {
+        if encoded.rows == 0 {
+            return Ok(());
+        }
+        self.rows += encoded.rows;
+        let mut file = match self.open.remove(&partition) {
+            Some(file) => file,
+            None => self.begin(partition.as_deref())?,
+        };
+        encoded.append_to(&mut file.writer)?;
+        self.hand_over(&mut file).await?;
+        if file.bytes >= FILE_BYTES {
+            self.close(partition, file).await
+        } else {
+            self.open.insert(partition, file);
+            Ok(())
+        }
+    }
+
+    fn begin(&self, partition: Option<&str>) -> Result<OpenFile> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // a run has one process, so its name and a number are one file's alone
+        let file = format!("{}-{:05}.parquet", self.run_id, NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = match (&self.partition, partition) {
+            (Some(column), Some(value)) => format!("{column}={}/{file}", plain(value)),
+            (Some(column), None) => format!("{column}=__HIVE_DEFAULT_PARTITION__/{file}"),
+            (None, _) => file,
+        };
+        let path = Path::from(name.as_str());
+        Ok(OpenFile {
+            writer: encode::file(&self.file_schema, &self.layout)?,
+            upload: BufWriter::with_capacity(self.store.clone(), path, PART_BYTES),
+            name,
+            bytes: 0,
+        })
+    }
+
+    /// Hands what was encoded to the store.
+    async fn hand_over(&self, file: &mut OpenFile) -> Result<()> {
+        let failed = |cause: std::io::Error| fail(Kind::Unavailable, "table_failed", &[&self.table]).because(cause);
+        file.writer.flush().map_err(failed)?;
+        let bytes = std::mem::take(file.writer.inner_mut());
+        file.bytes += bytes.len();
+        file.upload
+            .put(bytes.into())
+            .await
+            .map_err(|cause| store_error(&self.table, cause))
+    }
+
+    async fn close(&mut self, partition: Option<String>, mut file: OpenFile) -> Result<()> {
+        let failed = |cause: std::io::Error| fail(Kind::Unavailable, "table_failed", &[&self.table]).because(cause);
+        let metadata = file
+            .writer
+            .finish()
+            .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
+        self.hand_over(&mut file).await?;
+        file.upload.shutdown().await.map_err(failed)?;
+        let path = Path::from(file.name.as_str());
+        let stored = self.store.head(&path).await.map_err(|cause| store_error(&self.table, cause))?;
+        if stored.size != file.bytes as u64 {
+            return Err(fail(Kind::Unavailable, "rows_differ", &[&self.table, &file.bytes, &stored.size]));
+        }
+        let partition_values = match &self.partition {
+            Some(column) => HashMap::from([(column.clone(), partition)]),
+            None => HashMap::new(),
+        };
+        self.adds.push(Add {
+            path: file.name,
+            partition_values,
+            size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
+            modification_time: stored.last_modified.timestamp_millis(),
+            data_change: true,
+            stats: Some(stats::of_file(&metadata)),
+            ..Add::default()
+        });
+        Ok(())
+    }
+
+    /// Writes rows to data files, gathered to row groups.
+    ///
+    /// # Errors
+    /// `Unavailable` where they cannot be written.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = conform(batch, &self.schema)?;
+        let mut at = 0;
+        while at < batch.num_rows() {
+            let count = (ROW_GROUP_ROWS - self.waiting_rows).min(batch.num_rows() - at);
+            self.waiting.push(batch.slice(at, count));
+            self.waiting_rows += count;
+            at += count;
+            if self.waiting_rows == ROW_GROUP_ROWS {
+                self.encode_waiting().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn encode_waiting(&mut self) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting_rows = 0;
+        let encoder = self.encoder()?;
+        let mut parts: BTreeMap<Option<String>, Vec<Vec<ArrayRef>>> = BTreeMap::new();
+        for batch in &waiting {
+            for (partition, rows) in self.split(batch)? {
+                parts.entry(partition).or_default().push(rows);
+            }
+        }
+        for (partition, slices) in parts {
+            let encoded = encoder.encode(slices.into_iter().map(Ok))?;
+            self.append(partition, encoded).await?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a batch by partition, without the partition column.
+    fn split(&self, batch: &RecordBatch) -> Result<Vec<(Option<String>, Vec<ArrayRef>)>> {
+        let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
+        let Some(column) = &self.partition else {
+            return Ok(vec![(None, batch.columns().to_vec())]);
+        };
+        let at = batch.schema_ref().index_of(column).map_err(broken)?;
+        let values = batch.column(at).as_string_opt::<i32>();
+        let values = values.ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
+        let mut rows: BTreeMap<Option<String>, Vec<u32>> = BTreeMap::new();
+        for (row, value) in (0u32..).zip(values.iter()) {
+            rows.entry(value.map(str::to_owned)).or_default().push(row);
+        }
+        let rest: Vec<usize> = (0..batch.num_columns()).filter(|other| *other != at).collect();
+        let rest = batch.project(&rest).map_err(broken)?;
+        rows.into_iter()
+            .map(|(value, rows)| {
+                let taken = arrow::compute::take_record_batch(&rest, &arrow::array::UInt32Array::from(rows));
+                Ok((value, taken.map_err(broken)?.columns().to_vec()))
+            })
+            .collect()
+    }
+
+    /// Closes the data files.
+    ///
+    /// # Errors
+    /// `Unavailable` where they cannot be written.
+    pub async fn finish(mut self) -> Result<Staged> {
+        if self.waiting_rows > 0 {
+            self.encode_waiting().await?;
+        }
+        for (partition, file) in std::mem::take(&mut self.open) {
+            self.close(partition, file).await?;
+        }
+        Ok(Staged {
+            adds: self.adds,
+            rows: self.rows,
+        })
+    }
+}
+
+/// A partition value as part of a path. The value itself stands in the log; the path is for people.
+fn plain(value: &str) -> String {
+    value
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+        .collect()
+}

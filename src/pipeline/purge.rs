@@ -1,0 +1,95 @@
+//! Source files go when their release is durable and their time is up.
+//!
+//! A file is removed only where exactly its content, under exactly its name, stands in the release:
+//! the name of its batch is computed again from its bytes.
+
+use std::collections::HashMap;
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+
+use crate::config::settings::Limits;
+use crate::contract::Contract;
+use crate::engine::{Bounds, Session};
+use crate::error::{Kind, Result, fail, io_error};
+use crate::ingest::{arrival, batch};
+use crate::lake::{Lake, Release};
+use crate::pipeline::files::Assigned;
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// When each batch of a release came in, UTC microseconds.
+async fn stored(lake: &Lake, release: &Release, limits: &Limits) -> Result<HashMap<String, i64>> {
+    let mut found = HashMap::new();
+    let Some(entry) = release.tables.get(crate::ingest::tables::INGEST) else {
+        return Ok(found);
+    };
+    let table = lake
+        .table_at(crate::ingest::tables::INGEST, &entry.location, entry.version)
+        .await?;
+    let session = Session::new(Bounds::from(limits))?;
+    session.register(table.name(), table.provider(session.state()).await?)?;
+    let sql = format!(
+        "SELECT arrow_cast(batch_id, 'Utf8') AS batch_id, max(ingested_at) AS at FROM {} GROUP BY batch_id",
+        table.name()
+    );
+    let plan = session.plan("purge", &sql).await?;
+    let mut rows = session.stream("purge", &sql, plan).await?;
+    while let Some(rows) = rows.next().await? {
+        let names = rows.column(0).as_string_opt::<i32>();
+        let times = rows.column(1).as_primitive_opt::<TimestampMicrosecondType>();
+        let (Some(names), Some(times)) = (names, times) else {
+            return Err(fail(Kind::Bug, "batch_shape", &[]));
+        };
+        found.extend(names.iter().flatten().map(str::to_owned).zip(times.values().iter().copied()));
+    }
+    Ok(found)
+}
+
+/// Files whose time is up, in the order given: their content stands in the release since long enough.
+///
+/// # Errors
+/// As a file or the release cannot be read.
+pub async fn due(
+    lake: &Lake,
+    release: &Release,
+    limits: &Limits,
+    files: &[Assigned],
+    now: i64,
+) -> Result<Vec<Assigned>> {
+    let keeps = |contract: &Contract| contract.purge_hours.map(|hours| now - hours * HOUR_MICROS);
+    let mut due = Vec::new();
+    let mut times = None;
+    for file in files {
+        let Some(limit) = keeps(&file.contract) else { continue };
+        let found = std::fs::metadata(&file.path).and_then(|found| found.modified());
+        let modified = found.map_err(|cause| io_error(&file.path, &cause))?;
+        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        if i64::try_from(since.as_micros()).unwrap_or(i64::MAX) > limit {
+            continue;
+        }
+        if times.is_none() {
+            times = Some(stored(lake, release, limits).await?);
+        }
+        let batch_id = batch::batch_id(&file.contract, &file.path)?;
+        let at = times.as_ref().and_then(|times| times.get(&batch_id));
+        if at.is_some_and(|at| *at <= limit) {
+            due.push(file.clone());
+        }
+    }
+    Ok(due)
+}
+
+/// Removes a source file and what was sent beside it.
+///
+/// # Errors
+/// `Denied` or `Unavailable` as the file system says.
+pub fn remove(file: &Assigned) -> Result<()> {
+    std::fs::remove_file(&file.path).map_err(|cause| io_error(&file.path, &cause))?;
+    for companion in arrival::companions(&file.path) {
+        if companion.exists() {
+            std::fs::remove_file(&companion).map_err(|cause| io_error(&companion, &cause))?;
+        }
+    }
+    Ok(())
+}
