@@ -146,6 +146,11 @@ impl Error {
         &self.0.message
     }
 
+    /// The words of the underlying causes.
+    pub fn causes(&self) -> &[String] {
+        &self.0.causes
+    }
+
     /// The problems found, sorted by place.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
@@ -231,9 +236,13 @@ pub fn io_error(path: &std::path::Path, cause: &std::io::Error) -> Error {
         std::io::ErrorKind::NotFound => Kind::Missing,
         std::io::ErrorKind::PermissionDenied => Kind::Denied,
         std::io::ErrorKind::Interrupted => Kind::Interrupted,
-        std::io::ErrorKind::IsADirectory | std::io::ErrorKind::NotADirectory | std::io::ErrorKind::InvalidInput => {
-            Kind::Input
-        }
+        // a packed file that ends early or is none is the file's own fault
+        std::io::ErrorKind::IsADirectory
+        | std::io::ErrorKind::NotADirectory
+        | std::io::ErrorKind::InvalidInput
+        | std::io::ErrorKind::InvalidData
+        | std::io::ErrorKind::UnexpectedEof => Kind::Input,
+        std::io::ErrorKind::FileTooLarge => Kind::Limit,
         _ => Kind::Unavailable,
     };
     fail(kind, "file_failed", &[&path.display()]).because(cause)

@@ -41,14 +41,21 @@ def inputs():
     part = work / "part.csv"
     with open(part, "wb") as out:
         out.write((",".join(ALARM) + "\n").encode())
-        # the counties whose files have the city's own layout, encoding and coordinates, and those in GB18030
+        # the counties whose files have the city's own layout, in whatever encoding
         for file in sorted((city / "inbox/alarm").glob("*.csv")):
             head, _, body = file.read_bytes().partition(b"\n")
+            if b"alarm_no" not in head:
+                continue  # another layout, with other times
             try:
                 text = body.decode("utf-8")
             except UnicodeDecodeError:
                 text = body.replace(b"\xff", b"").decode("gb18030", errors="ignore")
             out.write(text.encode())
+    # a city exports its calls in the order in which they came
+    head, *lines = part.read_bytes().splitlines(keepends=True)
+    lines.sort(key=lambda line: line.split(b",", 3)[2] if line.count(b",") > 2 else b"")
+    part.write_bytes(head + b"".join(lines))
+    del lines
     with open(utf8, "wb") as out:
         for _ in range(args.times):
             with open(part, "rb") as source:
@@ -66,7 +73,7 @@ def inputs():
                     except ValueError:
                         continue
                     text = [str(row.get(name) or "") for name in CLIP]
-                    text[2], text[3] = (value.replace("T", " ").removesuffix("Z") for value in text[2:4])
+                    text[2], text[3] = (value[:19].replace("T", " ") for value in text[2:4])
                     out.write(",".join(text) + "\n")
     return utf8, gb, clips
 
@@ -83,7 +90,7 @@ def site(name, file, encoding):
         text = standard.replace('from = "inbox/alarm/*.csv"', f'from = "inbox/{name}/*"').replace("bounds = [101.0, 39.8, 102.3, 40.9]", f'bounds = [101.0, 39.8, 102.3, 40.9]\nencoding = "{encoding}"')
     else:
         standard = (folder / "pipelines/contracts/video_index.toml").read_text()
-        text = (standard.replace('from = "inbox/video_index/*.ndjson"', f'from = "inbox/{name}/*"').replace('format = "ndjson"\n', "timezone = \"UTC\"\n")
+        text = (standard.replace('from = "inbox/video_index/*.ndjson"', f'from = "inbox/{name}/*"').replace('format = "ndjson"\n', "")
                 .replace('format = "rfc3339", ', ""))
     for other in (folder / "pipelines/contracts").glob("*.toml"):
         other.unlink()

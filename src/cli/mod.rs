@@ -3,6 +3,7 @@
 
 mod clock;
 mod completions;
+mod contract;
 mod demo;
 mod doctor;
 mod ingest;
@@ -53,6 +54,7 @@ enum Command {
     Status(status::Args),
     Doctor(doctor::Args),
     Ingest(ingest::Args),
+    Contract(contract::Args),
     Plan(plan::Args),
     Run(run::Args),
     Query(query::Args),
@@ -134,6 +136,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Status(args) => status::run(args, site, printer).await,
         Command::Doctor(args) => doctor::run(args, site, printer).await,
         Command::Ingest(args) => ingest::run(args, site, printer).await,
+        Command::Contract(args) => contract::run(args, site, printer),
         Command::Plan(args) => plan::run(args, site, printer).await,
         Command::Run(args) => run::run(args, site, printer).await,
         Command::Query(args) => query::run(args, site, printer).await,

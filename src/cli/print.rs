@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result, fail};
 use crate::ingest::{Outcome, Progress, Report};
 use crate::message::{Language, Message};
 use crate::pipeline::Watch;
+use crate::place::suspect::Finding;
 
 /// Speaks one language to one person.
 #[derive(Debug)]
@@ -99,6 +100,24 @@ impl Printer {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
+    /// Says what a file's positions look like as a whole.
+    pub(super) fn finding(&self, file: &str, finding: &Finding) {
+        let percent = |share: f64| format!("{:.0}", share * 100.0);
+        match finding {
+            Finding::Swapped { share } => self.say("positions_swapped", &[&file, &percent(*share)]),
+            Finding::Zero { share } => self.say("positions_zero", &[&file, &percent(*share)]),
+            Finding::Outside { share } => self.say("positions_outside", &[&file, &percent(*share)]),
+            Finding::Shifted {
+                towards,
+                share_declared,
+                share_other,
+            } => self.say(
+                "positions_shifted",
+                &[&file, &towards, &percent(*share_declared), &percent(*share_other)],
+            ),
+        }
+    }
+
     fn end_bar(&self) {
         if let Ok(mut bar) = self.bar.lock()
             && let Some((bar, done)) = bar.take()
@@ -171,8 +190,14 @@ impl Watch for Printer {
             Outcome::AlreadyThere => self.say("file_already", &[&report.file]),
             Outcome::ReceivedAgain => self.say("file_again", &[&report.file]),
         }
+        for finding in &report.findings {
+            self.finding(&report.file, finding);
+        }
         if report.added + report.changed + report.vanished > 0 {
-            self.say("file_resent", &[&report.file, &report.added, &report.changed, &report.vanished]);
+            self.say(
+                "file_resent",
+                &[&report.file, &report.added, &report.changed, &report.vanished],
+            );
         }
     }
 }

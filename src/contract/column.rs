@@ -91,6 +91,8 @@ pub struct Column {
     pub required: bool,
     /// How times are written.
     pub times: TimeRules,
+    /// For times of day without a date: the place of the column that has it.
+    pub after: Option<usize>,
     /// How numbers are written.
     pub number: NumberStyle,
     /// Smallest and largest number.

@@ -28,7 +28,7 @@ pub struct ContractFile {
     pub land: Option<String>,
     /// Whether only a pipeline or person that names this contract ingests it.
     pub on_request: Option<bool>,
-    /// `csv` (default) or `ndjson`.
+    /// `csv` (default), `ndjson` (one object a line) or `json` (one list of objects).
     pub format: Option<String>,
     /// `utf-8` (default), `gb18030`, `gbk`, `big5`, `utf-16le` or `utf-16be`.
     pub encoding: Option<String>,
@@ -101,6 +101,8 @@ pub struct ColumnFile {
     pub format: Option<OneOrMany>,
     /// Whether 24:00 is written for the midnight that ends a day.
     pub hour24: Option<bool>,
+    /// For times of day without a date: the column before this one that has it.
+    pub after: Option<String>,
     /// Decimal mark, `.` by default.
     pub decimal: Option<char>,
     /// Mark between thousands, where there is one.
@@ -244,7 +246,8 @@ impl ColumnFile {
             ($($field:ident),*) => { $( if self.$field.is_none() { self.$field.clone_from(&base.$field); } )* };
         }
         inherit!(
-            from, kind, protect, required, format, hour24, decimal, thousands, range, accept, codes, unknown, bad
+            from, kind, protect, required, format, hour24, after, decimal, thousands, range, accept, codes, unknown,
+            bad
         );
         self
     }

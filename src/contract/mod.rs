@@ -7,7 +7,9 @@ pub mod column;
 pub mod dialect;
 pub mod file;
 pub mod number;
+mod reading;
 pub mod resolve;
+pub mod source_sql;
 pub mod value;
 
 pub use codes::CodeList;

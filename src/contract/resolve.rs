@@ -8,11 +8,9 @@ use crate::contract::codes::CodeList;
 use crate::contract::column::{Column, ColumnType, Protect};
 use crate::contract::dialect::Dialect;
 use crate::contract::file::{ColumnFile, ContractFile};
-use crate::contract::number::NumberStyle;
 use crate::error::{Kind, Problem, Result, fail};
 use crate::message::Message;
 use crate::place::crs::Crs;
-use crate::time::parse::{TimeFormat, TimeRules};
 
 /// How rows land.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +54,8 @@ pub enum SourceFormat {
     Csv,
     /// One JSON object a line.
     Ndjson,
+    /// One JSON list of objects.
+    Json,
 }
 
 /// When a row was known.
@@ -216,21 +216,21 @@ pub fn contracts(files: &[SiteFile], codes: &BTreeMap<String, CodeList>) -> Resu
     }
 }
 
-struct Resolver<'a> {
+pub(super) struct Resolver<'a> {
     file: &'a SiteFile,
-    merged: &'a ContractFile,
+    pub(super) merged: &'a ContractFile,
     codes: &'a BTreeMap<String, CodeList>,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Resolver<'_> {
-    fn problem(&mut self, word: &str, message: Message) {
+    pub(super) fn problem(&mut self, word: &str, message: Message) {
         self.problems
             .push(text::problem_at_word(&self.file.path, &self.file.text, word, message));
     }
 
     /// One of the known words, or a problem that names them.
-    fn choice<T: Clone>(&mut self, given: &str, known: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Clone>(&mut self, given: &str, known: &[(&str, T)]) -> Option<T> {
         if let Some((_, value)) = known.iter().find(|(name, _)| *name == given) {
             return Some(value.clone());
         }
@@ -270,7 +270,11 @@ impl Resolver<'_> {
         )?;
         let format = self.choice(
             given.format.as_deref().unwrap_or("csv"),
-            &[("csv", SourceFormat::Csv), ("ndjson", SourceFormat::Ndjson)],
+            &[
+                ("csv", SourceFormat::Csv),
+                ("ndjson", SourceFormat::Ndjson),
+                ("json", SourceFormat::Json),
+            ],
         )?;
         let encoding = self.choice(
             given.encoding.as_deref().unwrap_or("utf-8"),
@@ -380,6 +384,7 @@ impl Resolver<'_> {
             kind,
             protect,
             required: given.required.unwrap_or(false),
+            after: self.dated_by(name, kind, given, &times)?,
             times,
             number,
             metres: false,
@@ -388,100 +393,6 @@ impl Resolver<'_> {
             codes,
             keep_unknown,
             blank_bad,
-        })
-    }
-
-    fn complete(&mut self) -> Option<Complete> {
-        let given = self.merged.complete.as_deref().unwrap_or("as_found");
-        let seconds = given.strip_prefix("stable ").and_then(|rest| rest.trim().strip_suffix('s'));
-        if let Some(seconds) = seconds.and_then(|seconds| seconds.parse().ok()) {
-            return Some(Complete::Stable(seconds));
-        }
-        let known = [
-            ("as_found", Complete::AsFound),
-            ("marker", Complete::Marker),
-            ("manifest", Complete::Manifest),
-            ("stable 120s", Complete::Stable(120)),
-        ];
-        self.choice(given, &known)
-    }
-
-    fn after(&mut self) -> Option<Option<i64>> {
-        let given = self.merged.after.as_deref().unwrap_or("purge 72h");
-        let hours = given.strip_prefix("purge ").and_then(|rest| rest.trim().strip_suffix('h'));
-        if let Some(hours) = hours.and_then(|hours| hours.parse().ok()) {
-            return Some(Some(hours));
-        }
-        self.choice(given, &[("leave", None), ("purge 72h", Some(72))])
-    }
-
-    fn times(&mut self, kind: ColumnType, given: &ColumnFile) -> Option<TimeRules> {
-        let default = match kind {
-            ColumnType::Date => "%Y-%m-%d",
-            _ => "%Y-%m-%d %H:%M:%S",
-        };
-        let default = [default.to_owned()];
-        let patterns = given.format.as_ref().map_or(&default[..], |format| format.all());
-        let mut formats = Vec::with_capacity(patterns.len());
-        for pattern in patterns {
-            match TimeFormat::parse(pattern) {
-                Some(format) => formats.push(format),
-                None => self.problem(pattern, Message::new("contract_time_format", &[pattern])),
-            }
-        }
-        (formats.len() == patterns.len()).then(|| TimeRules::new(formats, given.hour24.unwrap_or(false)))
-    }
-
-    fn number(&mut self, name: &str, given: &ColumnFile) -> Option<NumberStyle> {
-        let style = NumberStyle {
-            decimal: given.decimal.unwrap_or('.'),
-            thousands: given.thousands,
-        };
-        let is_mark = |mark: char| !mark.is_alphanumeric() && !matches!(mark, '+' | '-');
-        let marks = is_mark(style.decimal) && style.thousands.is_none_or(is_mark);
-        if marks && style.thousands != Some(style.decimal) {
-            return Some(style);
-        }
-        self.problem(name, Message::new("contract_number", &[&name]));
-        None
-    }
-
-    fn mark(&mut self, key: &str, given: Option<&str>) -> Option<Option<u8>> {
-        match given.map(str::as_bytes) {
-            None | Some([]) => Some(None),
-            Some([byte]) if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'\n' | b'\r') => {
-                Some(Some(*byte))
-            }
-            Some(_) => {
-                let given = given.unwrap_or_default();
-                self.problem(key, Message::new("contract_delimiter", &[&key, &given]));
-                None
-            }
-        }
-    }
-
-    fn dialect(&mut self) -> Option<Dialect> {
-        let given = self.merged;
-        let delimiter = self.mark("delimiter", given.delimiter.as_deref().or(Some(",")))?;
-        let Some(delimiter) = delimiter else {
-            self.problem("delimiter", Message::new("contract_delimiter", &[&"delimiter", &""]));
-            return None;
-        };
-        let quote = self.mark("quote", given.quote.as_deref().or(Some("\"")))?;
-        let escape = self.mark("escape", given.escape.as_deref())?;
-        let comment = self.mark("comment", given.comment.as_deref())?;
-        if quote == Some(delimiter) || comment == Some(delimiter) || (quote.is_some() && quote == comment) {
-            self.problem("quote", Message::new("contract_marks", &[]));
-            return None;
-        }
-        Some(Dialect {
-            delimiter,
-            quote,
-            escape,
-            comment,
-            skip_lines: given.skip_lines.unwrap_or(0),
-            names: given.names.clone(),
-            null: given.null.clone().unwrap_or_default(),
         })
     }
 

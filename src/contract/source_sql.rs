@@ -55,7 +55,9 @@ impl SqlDialect {
     fn table(self, table: &str) -> String {
         let is_simple = |part: &str| {
             part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '#'))
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '#'))
         };
         let part = |part: &str| {
             if is_simple(part) {
@@ -171,7 +173,11 @@ name = { from = \"bjrxm\\n; DROP TABLE x\", protect = \"drop\" }
         let text = select(&contract(COLUMNS), "t", SqlDialect::Postgres);
         let statement: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
         assert!(text.contains("lxdh, bjrxm; DROP TABLE x"));
-        assert!(statement.iter().all(|line| !line.contains("lxdh") && !line.contains("bjrxm")));
+        assert!(
+            statement
+                .iter()
+                .all(|line| !line.contains("lxdh") && !line.contains("bjrxm"))
+        );
     }
 
     #[test]

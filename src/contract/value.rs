@@ -16,6 +16,8 @@ pub enum Reason {
     Json,
     /// A quoted field does not end as one.
     Quote,
+    /// The text holds a NUL, which no table tool agrees on.
+    Nul,
     /// The record is larger than the limit.
     TooLarge,
     /// A required value is empty.
@@ -38,6 +40,7 @@ impl Reason {
             Reason::Undecodable => "undecodable",
             Reason::Json => "json",
             Reason::Quote => "quote",
+            Reason::Nul => "nul",
             Reason::TooLarge => "too_large",
             Reason::Missing => "missing",
             Reason::Type => "type",
@@ -92,7 +95,8 @@ pub fn value<'a>(column: &Column, text: &'a str, calendar: &Calendar) -> Result<
             Value::Float(number::float(text, &column.number).ok_or(Reason::Type)?)
         }
         ColumnType::Lon => Value::Float(within(angle(text)?, -180.0, 180.0)?),
-        ColumnType::Lat => Value::Float(within(angle(text)?, -90.0, 90.0)?),
+        // a latitude beyond the pole is half of a swapped position, which is judged as a whole
+        ColumnType::Lat => Value::Float(within(angle(text)?, -180.0, 180.0)?),
         ColumnType::Point => point(text)?,
     };
     check(column, text, found)
@@ -146,7 +150,7 @@ fn point(text: &str) -> Result<Value<'static>, Reason> {
     match (parts.next(), parts.next(), parts.next()) {
         (Some(lon), Some(lat), None) => Ok(Value::Point(
             within(angle(lon)?, -180.0, 180.0)?,
-            within(angle(lat)?, -90.0, 90.0)?,
+            within(angle(lat)?, -180.0, 180.0)?,
         )),
         _ => Err(Reason::Type),
     }

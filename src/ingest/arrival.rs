@@ -69,7 +69,9 @@ pub fn look(contract: &Contract, path: &Path, shown: &str, now: i64) -> Result<A
             })
         }
         Complete::Stable(seconds) => {
-            let modified = std::fs::metadata(path).and_then(|found| found.modified()).map_err(failed)?;
+            let modified = std::fs::metadata(path)
+                .and_then(|found| found.modified())
+                .map_err(failed)?;
             let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             let age = now / 1_000_000 - i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
             Ok(if age >= seconds {
@@ -91,7 +93,9 @@ pub fn look(contract: &Contract, path: &Path, shown: &str, now: i64) -> Result<A
             }
             let bytes = std::fs::metadata(path).map_err(failed)?.len();
             match totals.bytes {
-                Some(sent) if bytes < sent => Ok(Arrival::Waits(Message::new("arrival_bytes", &[&shown, &bytes, &sent]))),
+                Some(sent) if bytes < sent => {
+                    Ok(Arrival::Waits(Message::new("arrival_bytes", &[&shown, &bytes, &sent])))
+                }
                 Some(sent) if bytes > sent => {
                     Err(fail(Kind::Check, "totals_differ", &[&shown, &"bytes", &bytes, &sent]))
                 }

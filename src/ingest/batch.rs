@@ -1,43 +1,36 @@
 //! One file from bytes to commits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
-};
-use arrow::datatypes::{Int64Type, Schema};
+use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::datatypes::Schema;
 use tokio::sync::mpsc;
 
 use crate::config::Settings;
-use crate::contract::{Contract, Land, Protect, Resend};
-use crate::engine::{Bounds, Session};
-use crate::error::{Kind, Result, fail, io_error};
+use crate::contract::{Contract, Land, Protect};
+use crate::error::{Kind, Result, fail};
 use crate::ingest::arrival::Totals;
 use crate::ingest::counts::Tally;
-use crate::ingest::feed::Feed;
 use crate::ingest::filter::Filter;
 use crate::ingest::header;
-use crate::ingest::known::Known;
+use crate::ingest::history::Past;
 use crate::ingest::open;
 use crate::ingest::progress::Progress;
 use crate::ingest::resend::Exchange;
 use crate::ingest::rows::Refused;
 use crate::ingest::tables;
-use crate::ingest::work::{Done, Finished, Job, Turn, origins_of, work};
-use crate::lake::table::{conform, same_columns};
+use crate::ingest::task::{Looked, Task};
+use crate::ingest::work::{Done, Finished, Turn};
+use crate::lake::table::same_columns;
 use crate::lake::{Appended, Commit, Lake, Layout, Stage, Table, crash};
+use crate::place::suspect::{Finding, Suspect};
 use crate::protect::SiteKey;
 use crate::time::Calendar;
 
 /// Bytes of a file above which its name is computed beside the reading, not before it.
 const LARGE_BYTES: u64 = 32 << 20;
-/// Bytes of a packed file for each byte on disk, as a first guess of its rows.
-const UNPACKED: u64 = 8;
-/// Bytes of a short row, as a first guess of the rows of a file.
-const ROW_BYTES: u64 = 64;
 
 /// What became of one file.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +67,8 @@ pub struct Report {
     pub changed: u64,
     /// Rows of an earlier version of the file that are not in this one.
     pub vanished: u64,
+    /// What the positions look like as a whole.
+    pub findings: Vec<Finding>,
     /// SHA-256 of the file, hexadecimal.
     pub content: String,
     /// Control totals as sent.
@@ -96,25 +91,18 @@ pub enum Outcome {
 
 /// An ingest: its lake, its site's secrets and rules, and what it learnt about stored identities.
 pub struct Ingest<'a> {
-    lake: &'a Lake,
+    pub(super) lake: &'a Lake,
     settings: &'a Settings,
     key: &'a SiteKey,
     throwaway: [u8; 32],
-    run: Commit,
-    now: i64,
+    pub(super) run: Commit,
+    pub(super) now: i64,
     /// What is known of the identities of each table, kept from file to file.
-    filters: HashMap<String, Filter>,
-    history: Option<Vec<Past>>,
-    named: bool,
-}
-
-/// A batch that was stored before.
-#[derive(Debug, Clone)]
-struct Past {
-    batch: String,
-    contract: String,
-    file: String,
-    content: String,
+    pub(super) filters: HashMap<String, Filter>,
+    /// Cells of earlier positions of each table, read once.
+    pub(super) references: HashMap<String, Option<Arc<HashSet<i64>>>>,
+    pub(super) history: Option<Vec<Past>>,
+    pub(super) named: bool,
 }
 
 /// What an ingest needs from outside: the secret, randomness, the run, the time.
@@ -153,8 +141,7 @@ pub fn batch_id(contract: &Contract, path: &Path) -> Result<String> {
 pub(super) fn calendar(settings: &Settings, contract: &Contract) -> Result<Calendar> {
     let site = &settings.site;
     let zone = contract.timezone.as_ref().unwrap_or(&site.timezone);
-    Calendar::new(zone, &site.day_cutoff)
-        .ok_or_else(|| fail(Kind::Input, "site_calendar", &[zone, &site.day_cutoff]))
+    Calendar::new(zone, &site.day_cutoff).ok_or_else(|| fail(Kind::Input, "site_calendar", &[zone, &site.day_cutoff]))
 }
 
 impl<'a> Ingest<'a> {
@@ -175,6 +162,7 @@ impl<'a> Ingest<'a> {
             run,
             now: given.now,
             filters: HashMap::new(),
+            references: HashMap::new(),
             history: None,
             named: given.named,
         }
@@ -271,7 +259,10 @@ impl<'a> Ingest<'a> {
         let (schema, _) = tables::source_schema(contract);
         let mut stage = table.stage(&self.run.run_id, layout(contract))?;
         let known = self.known(contract, &table, &looked, &earlier).await?;
-        let tally = contract.counts.clone().map(|counts| Tally::new(contract, counts, self.key));
+        let tally = contract
+            .counts
+            .clone()
+            .map(|counts| Tally::new(contract, counts, self.key));
         let turn = Arc::new(Turn::new(known, tally, limits.target_partitions));
         let (sender, receiver) = mpsc::channel::<Done>(2);
         let task = Task {
@@ -291,6 +282,7 @@ impl<'a> Ingest<'a> {
             calendar: calendar(self.settings, contract)?,
             now: self.now,
             settings: self.settings.clone(),
+            suspect: Suspect::new(contract.bounds, contract.crs, self.reference(contract, &table).await?),
         };
         let reading = tokio::task::spawn_blocking({
             let turn = turn.clone();
@@ -309,12 +301,19 @@ impl<'a> Ingest<'a> {
                 return Ok(report);
             }
         }
-        if let Some(done) = self.decided(contract, &mut report, &earlier).await.inspect_err(|_| turn.stop())? {
+        if let Some(done) = self
+            .decided(contract, &mut report, &earlier)
+            .await
+            .inspect_err(|_| turn.stop())?
+        {
             turn.stop();
             return Ok(done);
         }
         turn.name(short(&report.batch_id).to_owned());
-        let mut arrived = self.arrive(&mut stage, receiver, &turn).await.inspect_err(|_| turn.stop())?;
+        let mut arrived = self
+            .arrive(&mut stage, receiver, &turn)
+            .await
+            .inspect_err(|_| turn.stop())?;
         reading.await.map_err(died)?;
         let finished = turn.finish()?;
         crash::point("rows_parsed");
@@ -350,143 +349,12 @@ impl<'a> Ingest<'a> {
         Ok(report)
     }
 
-    /// Whether a batch is there, or was and must stay away: what was taken back comes again only where
-    /// a person names the file.
-    async fn has(&mut self, table: &Table, batch_id: &str) -> Result<bool> {
-        let state = table.state_of(batch_id).await?;
-        self.run.turn = state + 1;
-        Ok(if self.named { state % 2 == 1 } else { state > 0 })
-    }
-
     pub(super) fn settings(&self) -> &Settings {
         self.settings
     }
 
     pub(super) fn run_id(&self) -> &str {
         &self.run.run_id
-    }
-
-    /// The batches that a file of this name brought before, where its rows are told apart.
-    async fn earlier(&mut self, contract: &Contract, report: &Report) -> Result<Vec<String>> {
-        if contract.land != Land::Rows {
-            return Ok(Vec::new());
-        }
-        let own = short(&report.batch_id).to_owned();
-        let past = self.history().await?.iter();
-        let same = past.filter(|past| past.contract == contract.name && past.file == report.file && past.batch != own);
-        Ok(same.map(|past| past.batch.clone()).collect())
-    }
-
-    /// The stored batches, read once.
-    async fn history(&mut self) -> Result<&[Past]> {
-        if self.history.is_none() {
-            let table = self.open(tables::INGEST).await?;
-            let mut history = Vec::new();
-            if table.rows()? > 0 {
-                let mut withdrawn = BTreeSet::new();
-                let mut rows = self.select(&table, "true").await?;
-                while let Some(batch) = rows.next().await? {
-                    let batch = conform(&batch, &table.schema()?)?;
-                    let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-                    let columns = text("batch").zip(text("contract")).zip(text("file").zip(text("content")));
-                    let (Some(((names, contracts), (files, contents))), Some(actions)) = (columns, text("action")) else {
-                        return Err(fail(Kind::Bug, "batch_shape", &[]));
-                    };
-                    let gone = (0..batch.num_rows()).filter(|row| actions.value(*row) == "withdrawn");
-                    withdrawn.extend(gone.map(|row| names.value(row).to_owned()));
-                    history.extend((0..batch.num_rows()).map(|row| Past {
-                        batch: names.value(row).to_owned(),
-                        contract: contracts.value(row).to_owned(),
-                        file: files.value(row).to_owned(),
-                        content: contents.value(row).to_owned(),
-                    }));
-                }
-                history.retain(|past| !withdrawn.contains(&past.batch));
-            }
-            self.history = Some(history);
-        }
-        Ok(self.history.as_deref().unwrap_or_default())
-    }
-
-    /// What is decided by a file's name and content alone: it is refused, or was received before.
-    async fn decided(&mut self, contract: &Contract, report: &mut Report, earlier: &[String]) -> Result<Option<Report>> {
-        report.sent.agree(&report.file, None, &report.content)?;
-        if contract.land != Land::Rows {
-            return Ok(None);
-        }
-        let own = short(&report.batch_id).to_owned();
-        let again = self.history().await?.iter().any(|past| {
-            past.contract == contract.name && past.content == report.content && past.file != report.file && past.batch != own
-        });
-        if again {
-            report.outcome = Outcome::ReceivedAgain;
-            let commit = Commit {
-                batch_id: Some(report.batch_id.clone()),
-                ..self.run.clone()
-            };
-            self.append(tables::INGEST, &self.ingest_row(report, "received_again")?, &commit).await?;
-            return Ok(Some(report.clone()));
-        }
-        if !earlier.is_empty() && contract.resend == Resend::Refuse {
-            let error = fail(Kind::Check, "resend_refused", &[&report.file]);
-            return Err(error.hint("resend_refused_hint", &[&contract.path]));
-        }
-        Ok(None)
-    }
-
-    /// Takes a stored batch back: its rows go, in one commit, and stay away until somebody names the
-    /// file again.
-    ///
-    /// # Errors
-    /// `Missing` for a batch that is not stored; else as the store fails.
-    pub async fn withdraw(&mut self, contracts: &[Contract], batch: &str) -> Result<(String, u64)> {
-        self.now += 1;
-        let table = self.open(tables::INGEST).await?;
-        let safe = batch.len() >= 6 && batch.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let mut found = Vec::new();
-        if safe && table.rows()? > 0 {
-            let condition = format!("batch_id LIKE '{}%' AND action <> 'withdrawn'", batch.to_ascii_lowercase());
-            let mut rows = self.select(&table, &condition).await?;
-            while let Some(batch) = rows.next().await? {
-                let batch = conform(&batch, &table.schema()?)?;
-                let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-                if let (Some(ids), Some(names), Some(files)) = (text("batch_id"), text("contract"), text("file")) {
-                    let row = |row| (ids.value(row).to_owned(), names.value(row).to_owned(), files.value(row).to_owned());
-                    found.extend((0..batch.num_rows()).map(row));
-                }
-            }
-        }
-        let [(batch_id, name, file)] = &found[..] else {
-            return Err(fail(Kind::Missing, "no_batch", &[&batch, &found.len()]).hint("no_batch_hint", &[]));
-        };
-        let contract = contracts.iter().find(|contract| contract.name == *name);
-        let contract = contract.ok_or_else(|| fail(Kind::Missing, "no_contract", &[name]))?;
-        let mut table = self.open(&contract.into).await?;
-        let state = table.state_of(batch_id).await?;
-        if state % 2 == 0 {
-            return Err(fail(Kind::Missing, "no_batch", &[&batch, &0]).hint("no_batch_hint", &[]));
-        }
-        let (exchange, rows) = self.removal(contract, &table, short(batch_id)).await?;
-        let report = Report {
-            contract: name.clone(),
-            table: contract.into.clone(),
-            file: file.clone(),
-            batch_id: batch_id.clone(),
-            vanished: rows,
-            days: exchange.days.iter().copied().collect(),
-            ..Report::default()
-        };
-        let commit = Commit {
-            batch_id: Some(batch_id.clone()),
-            turn: state + 1,
-            days: report.days.clone(),
-            ..self.run.clone()
-        };
-        self.append(tables::INGEST, &self.ingest_row(&report, "withdrawn")?, &commit).await?;
-        table.exchange(&exchange.partitions, exchange.staged, &commit).await?;
-        self.filters.remove(&contract.into);
-        self.history = None;
-        Ok((file.clone(), rows))
     }
 
     /// Takes encoded groups in, each at its place.
@@ -527,6 +395,7 @@ impl<'a> Ingest<'a> {
         report.rejected = account.rejected;
         report.reasons = account.reasons;
         report.blanked = account.blanked;
+        report.findings = account.suspect.as_ref().map(Suspect::verdict).unwrap_or_default();
         report.unknown_columns = account.unknown.into_iter().collect();
         arrived.rejects = account.rejects;
         if let Some(tally) = finished.tally {
@@ -564,58 +433,11 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 
-    /// What is known of the identities that rows of this file may repeat.
-    async fn known(
-        &mut self,
-        contract: &Contract,
-        table: &Table,
-        looked: &Looked,
-        earlier: &[String],
-    ) -> Result<Option<Known>> {
-        let expected = looked.bytes / ROW_BYTES * if looked.packed { UNPACKED } else { 1 } + 1024;
-        let folder = self.lake.scratch()?;
-        match contract.land {
-            Land::Counts => Ok(None),
-            // a statement stands for itself; identities of other files do not bear on it
-            Land::Snapshot => Known::new(&folder, Filter::with_room_for(expected)).map(Some),
-            Land::Rows => {
-                let stored = table.rows()?;
-                let kept = self.filters.remove(&contract.into).filter(|_| earlier.is_empty());
-                if let Some(filter) = kept.filter(|filter| filter.has_room_for(expected)) {
-                    return Known::new(&folder, filter).map(Some);
-                }
-                let mut known = Known::new(&folder, Filter::with_room_for(stored + 2 * expected))?;
-                self.each_identity(table, earlier, &mut |identity| known.stored(identity)).await?;
-                Ok(Some(known))
-            }
-        }
-    }
-
-    async fn open(&self, name: &str) -> Result<Table> {
+    pub(super) async fn open(&self, name: &str) -> Result<Table> {
         self.lake
             .table(name)
             .await?
             .ok_or_else(|| fail(Kind::Missing, "table_missing", &[&name]))
-    }
-
-    /// Hands over every identity stored in the table.
-    async fn each_identity(&self, table: &Table, except: &[String], take: &mut dyn FnMut(i64)) -> Result<()> {
-        if table.rows()? == 0 {
-            return Ok(());
-        }
-        let session = Session::new(Bounds::from(&self.settings.limits))?;
-        session.register(table.name(), table.provider(session.state()).await?)?;
-        let mut sql = format!("SELECT row_key FROM {}", table.name());
-        if !except.is_empty() {
-            let names: Vec<String> = except.iter().map(|batch| format!("'{batch}'")).collect();
-            sql.push_str(&format!(" WHERE source_batch NOT IN ({})", names.join(", ")));
-        }
-        let plan = session.plan(table.name(), &sql).await?;
-        let mut rows = session.stream(table.name(), &sql, plan).await?;
-        while let Some(batch) = rows.next().await? {
-            batch.column(0).as_primitive::<Int64Type>().values().iter().for_each(|identity| take(*identity));
-        }
-        Ok(())
     }
 
     /// The three commits of a batch, in the order that lets a rerun complete what is missing.
@@ -638,11 +460,15 @@ impl<'a> Ingest<'a> {
         }
         crash::point("after_reject");
         crash::point("before_ingest");
-        let action = match (exchange.partitions.is_empty(), report.added + report.changed + report.vanished) {
+        let action = match (
+            exchange.partitions.is_empty(),
+            report.added + report.changed + report.vanished,
+        ) {
             (true, 0) => "stored",
             _ => "resent",
         };
-        self.append(tables::INGEST, &self.ingest_row(report, action)?, &commit).await?;
+        self.append(tables::INGEST, &self.ingest_row(report, action)?, &commit)
+            .await?;
         crash::point("after_ingest");
         crash::point("before_source");
         let appended = if exchange.partitions.is_empty() {
@@ -666,7 +492,7 @@ impl<'a> Ingest<'a> {
         })
     }
 
-    async fn append(&self, name: &str, batch: &RecordBatch, commit: &Commit) -> Result<()> {
+    pub(super) async fn append(&self, name: &str, batch: &RecordBatch, commit: &Commit) -> Result<()> {
         let mut table = self.open(name).await?;
         if let Some(batch_id) = &commit.batch_id
             && table.state_of(batch_id).await? >= commit.turn
@@ -679,77 +505,11 @@ impl<'a> Ingest<'a> {
         table.append(staged, commit).await?;
         Ok(())
     }
-
-    fn reject_rows(&self, report: &Report, rejects: &[Reject]) -> Result<RecordBatch> {
-        let rows = rejects.len();
-        let all = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; rows])) };
-        let each = |of: &dyn Fn(&Reject) -> String| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(rejects.iter().map(of)))
-        };
-        let columns: Vec<ArrayRef> = vec![
-            all(short(&report.batch_id)),
-            all(&report.contract),
-            all(&report.file),
-            Arc::new(Int64Array::from_iter_values(
-                rejects.iter().map(|reject| reject.line.cast_signed()),
-            )),
-            each(&|reject| reject.refused.column.clone()),
-            each(&|reject| reject.refused.reason.code().to_owned()),
-            each(&|reject| reject.refused.value.clone()),
-            all(&self.run.run_id),
-            Arc::new(TimestampMicrosecondArray::from_value(self.now, rows).with_timezone("UTC")),
-        ];
-        shaped(tables::reject_schema(), columns)
-    }
-
-    fn ingest_row(&self, report: &Report, action: &str) -> Result<RecordBatch> {
-        let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
-        let number = |number: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![number.cast_signed()])) };
-        let maybe = |number: Option<u64>| -> ArrayRef {
-            Arc::new(Int64Array::from(vec![number.map(u64::cast_signed)]))
-        };
-        let day = |day: Option<i32>| -> ArrayRef { Arc::new(Date32Array::from(vec![day])) };
-        let reasons = serde_json::to_string(&report.reasons).unwrap_or_default();
-        let columns: Vec<ArrayRef> = vec![
-            text(short(&report.batch_id)),
-            text(&report.batch_id),
-            text(&report.contract),
-            text(&report.table),
-            text(&report.file),
-            number(report.bytes),
-            number(report.read),
-            number(report.accepted),
-            number(report.duplicate),
-            number(report.rejected),
-            text(&reasons),
-            number(report.blanked),
-            text(&report.unknown_columns.join(",")),
-            day(report.days.first().copied()),
-            day(report.days.last().copied()),
-            text(&self.run.run_id),
-            number(self.run.fence),
-            Arc::new(TimestampMicrosecondArray::from_value(self.now, 1).with_timezone("UTC")),
-            text(action),
-            text(&report.content),
-            number(report.added),
-            number(report.changed),
-            number(report.vanished),
-            maybe(report.sent.rows),
-            maybe(report.sent.bytes),
-            Arc::new(StringArray::from(vec![report.sent.sha256.as_deref()])),
-        ];
-        shaped(tables::ingest_schema(), columns)
-    }
 }
 
 /// The short form of a batch that rows carry.
-fn short(batch_id: &str) -> &str {
+pub(super) fn short(batch_id: &str) -> &str {
     batch_id.get(..16).unwrap_or(batch_id)
-}
-
-fn shaped(schema: arrow::datatypes::SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-    debug_assert!(columns.iter().all(|column| column.len() == columns[0].len()));
-    RecordBatch::try_new(schema, columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))
 }
 
 /// What arrived from the workers besides encoded rows.
@@ -790,90 +550,11 @@ pub(super) fn layout(contract: &Contract) -> Layout {
         .map(|column| column.name.clone())
         .collect();
     random.push("row_key".to_owned());
-    let unique = contract.key.iter().filter(|name| !random.contains(name)).cloned().collect();
+    let unique = contract
+        .key
+        .iter()
+        .filter(|name| !random.contains(name))
+        .cloned()
+        .collect();
     Layout { random, unique }
-}
-
-/// A file as it looked when reading began.
-#[derive(Debug, PartialEq)]
-struct Looked {
-    bytes: u64,
-    modified: Option<std::time::SystemTime>,
-    packed: bool,
-}
-
-impl Looked {
-    fn at(path: &Path) -> Result<Looked> {
-        let found = std::fs::metadata(path).map_err(|cause| io_error(path, &cause))?;
-        let ending = path.extension().and_then(|ending| ending.to_str());
-        Ok(Looked {
-            bytes: found.len(),
-            modified: found.modified().ok(),
-            packed: matches!(ending, Some("gz" | "zst")),
-        })
-    }
-
-    /// A file that changed under the reader was read as something that never was.
-    fn same(&self, path: &Path, shown: &str) -> Result<()> {
-        if Looked::at(path)? == *self {
-            return Ok(());
-        }
-        Err(fail(Kind::Conflict, "source_changed", &[&shown]).hint("source_changed_hint", &[]))
-    }
-}
-
-/// The work of the reading threads.
-struct Task {
-    contract: Contract,
-    header: header::Header,
-    opened: open::Opened,
-    path: PathBuf,
-    shown: String,
-    schema: arrow::datatypes::SchemaRef,
-    encoder: Option<crate::lake::Encoder>,
-    key: SiteKey,
-    calendar: Calendar,
-    now: i64,
-    settings: Settings,
-}
-
-impl Task {
-    fn run(self, turn: &Turn, sender: &mpsc::Sender<Done>, progress: &Progress) {
-        let limits = &self.settings.limits;
-        let job = Job {
-            contract: &self.contract,
-            header: &self.header,
-            encoding: self.opened.encoding,
-            width: self.opened.names.len(),
-            split: self.opened.split.clone(),
-            shown: &self.shown,
-            first_line: self.opened.first_line,
-            key: self.key,
-            calendar: self.calendar,
-            ingested_at: self.now,
-            limits,
-            pack: self.settings.site.identifier_pack,
-            progress,
-            schema: self.schema,
-            encoder: self.encoder,
-        };
-        let feed = Feed::new(
-            &self.path,
-            self.opened.reader,
-            self.opened.carry,
-            self.opened.split,
-            limits.record_bytes,
-        );
-        let feed = Mutex::new(feed);
-        let origins = origins_of(&self.contract);
-        std::thread::scope(|scope| {
-            for _ in 0..limits.target_partitions.max(1) {
-                scope.spawn(|| {
-                    if let Err(error) = work(&job, &origins, &feed, turn, sender) {
-                        turn.fail(error);
-                    }
-                });
-            }
-        });
-    }
 }

@@ -4,7 +4,7 @@
 //! holds no key, no row, and no number for a single household.
 
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::SchemaRef;
@@ -13,31 +13,12 @@ use chrono::Datelike;
 use crate::contract::{Contract, Counts, Measure, Reason};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::kernel::{Cells, Values, refused};
-use crate::ingest::known::{Identity, spread};
+use crate::ingest::known::{AsIs, Identity, spread};
 use crate::ingest::rows::{Refused, Rows};
 use crate::protect::{MacKey, SiteKey};
 use crate::time::calendar;
 
 type Group = (String, Option<i64>, i32);
-
-/// Tokens are spread already.
-#[derive(Debug, Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-    fn write_u64(&mut self, number: u64) {
-        self.0 = spread(self.0 ^ number);
-    }
-    fn write_i64(&mut self, number: i64) {
-        self.0 ^= number.cast_unsigned();
-    }
-}
 
 type Tokens = HashSet<i64, BuildHasherDefault<AsIs>>;
 
@@ -126,7 +107,9 @@ impl Tally {
                 }
                 Counted::Age(column, low, high) => {
                     let birth = cells.get(*column).and_then(|cells| cells.int(row));
-                    birth.and_then(|birth| age(birth, day)).is_some_and(|age| (*low..=*high).contains(&age))
+                    birth
+                        .and_then(|birth| age(birth, day))
+                        .is_some_and(|age| (*low..=*high).contains(&age))
                 }
             };
             *sum += i64::from(counts);

@@ -20,6 +20,7 @@ use crate::ingest::scan::{Broken, Records, Scanner, Span};
 use crate::ingest::work::{Account, Job, Turn, origins_of, work};
 use crate::ingest::{open, tables};
 use crate::message::Message;
+use crate::place::suspect::{Finding, Suspect};
 use crate::protect::{SiteKey, scan};
 
 /// Refused lines that are shown.
@@ -40,6 +41,8 @@ pub struct Explained {
     pub reasons: BTreeMap<(String, String), u64>,
     /// Names of the source that the contract does not know.
     pub unknown: Vec<String>,
+    /// What the positions look like as a whole.
+    pub findings: Vec<Finding>,
     /// The first refused lines.
     pub problems: Vec<Problem>,
 }
@@ -72,8 +75,15 @@ pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Setting
         progress: &progress,
         schema,
         encoder: None,
+        suspect: Suspect::new(contract.bounds, contract.crs, None),
     };
-    let feed = Feed::new(path, opened.reader, opened.carry, opened.split.clone(), limits.record_bytes);
+    let feed = Feed::new(
+        path,
+        opened.reader,
+        opened.carry,
+        opened.split.clone(),
+        limits.record_bytes,
+    );
     let feed = Mutex::new(feed);
     let origins = origins_of(contract);
     let turn = Turn::new(None, None, limits.target_partitions);
@@ -93,15 +103,25 @@ pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Setting
     let mut reasons = BTreeMap::new();
     for reject in &account.rejects {
         let refused = &reject.refused;
-        *reasons.entry((refused.column.clone(), refused.reason.code().to_owned())).or_insert(0) += 1;
+        *reasons
+            .entry((refused.column.clone(), refused.reason.code().to_owned()))
+            .or_insert(0) += 1;
     }
-    let Account { read, rejected, blanked, unknown, .. } = account;
+    let findings = account.suspect.as_ref().map(Suspect::verdict).unwrap_or_default();
+    let Account {
+        read,
+        rejected,
+        blanked,
+        unknown,
+        ..
+    } = account;
     Ok(Explained {
         read,
         rejected,
         blanked,
         reasons,
         unknown: unknown.into_iter().collect(),
+        findings,
         problems,
     })
 }

@@ -111,9 +111,7 @@ impl<'a> Feed<'a> {
         }
         // reads into spare capacity: the buffer is reused and never cleared byte by byte
         let mut part = (&mut self.reader).take(missing as u64);
-        let count = part
-            .read_to_end(group)
-            .map_err(|cause| io_error(self.path, &cause))?;
+        let count = part.read_to_end(group).map_err(|cause| io_error(self.path, &cause))?;
         self.ended = count < missing;
         Ok(())
     }

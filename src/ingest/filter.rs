@@ -43,6 +43,13 @@ impl Filter {
         (self.held + more).saturating_mul(2) <= blocks * 32 || blocks * 32 >= MOST_BYTES as u64
     }
 
+    /// Adds identities in order; for each whether it was perhaps there before. All at once, the look-ups
+    /// wait for memory together and not one after another.
+    pub(super) fn insert_all(&mut self, identities: impl Iterator<Item = i64>, known: &mut Vec<bool>) {
+        known.clear();
+        known.extend(identities.map(|identity| self.insert(identity)));
+    }
+
     /// Adds an identity; whether it was perhaps there before.
     pub(super) fn insert(&mut self, identity: i64) -> bool {
         let hash = identity.cast_unsigned();

@@ -24,7 +24,7 @@ pub(super) struct Header {
 /// `Denied` for a name of the forbidden-field lexicon, `Input` where columns are missing.
 pub(super) fn match_names(contract: &Contract, path: &str, names: &[String]) -> Result<Header> {
     check_allowed(contract, path, names.iter())?;
-    if contract.format == SourceFormat::Ndjson {
+    if contract.format != SourceFormat::Csv {
         return Ok(Header {
             positions: vec![Some(0); contract.columns.len()],
             unknown: BTreeSet::new(),

@@ -5,12 +5,14 @@
 //! its row and is named; the cell stays empty so that all columns keep their length.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use encoding_rs::Encoding;
 
 use crate::config::settings::Pack;
 use crate::contract::number::NumberStyle;
 use crate::contract::{Column, ColumnType, Contract, Origin, Protect, Reason, Value, value};
+use crate::ingest::plain::{compact, dashed, decimal, digits, rfc3339};
 use crate::ingest::rows::Refused;
 use crate::ingest::scan::Span;
 use crate::protect::{MacKey, SiteKey, scan};
@@ -142,12 +144,91 @@ impl Cells {
     }
 }
 
+/// How nearly every value of a column is written, found once.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// Nothing simple.
+    Long,
+    /// A few digits between two bounds.
+    Digits(i64, i64),
+    /// A plain decimal.
+    Decimal,
+    /// Decimal degrees.
+    Angle,
+    /// `2025-03-04 05:06:07` of the wall clock.
+    Dashed,
+    /// `20250304050607` of the wall clock.
+    Compact,
+    /// `2025-03-04T05:06:07` and an offset.
+    Rfc3339,
+    /// A document number that needs no normalising.
+    Token,
+    /// A code of the column's list.
+    Code,
+}
+
+impl Way {
+    #[expect(clippy::cast_possible_truncation, reason = "bounds of contracts are small numbers")]
+    fn of(column: &Column, contract: &Contract) -> Way {
+        let tokens = matches!(column.protect, Protect::Key | Protect::Token);
+        let plain = column.accept.is_empty() && contract.dialect.null.is_empty() && column.after.is_none();
+        match column.kind {
+            _ if !plain => Way::Long,
+            ColumnType::String if tokens && column.codes.is_none() => Way::Token,
+            _ if tokens => Way::Long,
+            ColumnType::String if column.codes.is_some() && column.protect == Protect::Public => Way::Code,
+            _ if column.codes.is_some() => Way::Long,
+            ColumnType::Int => match column.range {
+                Some([low, high]) => Way::Digits(low.ceil() as i64, high.floor() as i64),
+                None => Way::Digits(0, i64::MAX),
+            },
+            _ if column.range.is_some() => Way::Long,
+            ColumnType::Float if column.number == NumberStyle::default() => Way::Decimal,
+            ColumnType::Lon | ColumnType::Lat if !column.metres => Way::Angle,
+            ColumnType::Timestamp => match column.times.only() {
+                Some(TimeFormat::Local(pattern)) if pattern == "%Y-%m-%d %H:%M:%S" => Way::Dashed,
+                Some(TimeFormat::Local(pattern)) if pattern == "%Y%m%d%H%M%S" => Way::Compact,
+                Some(TimeFormat::Rfc3339) => Way::Rfc3339,
+                _ => Way::Long,
+            },
+            _ => Way::Long,
+        }
+    }
+}
+
 /// A remembered verdict on a code.
 #[derive(Debug, Clone, Copy)]
 struct Verdict {
     known: bool,
+    listed: bool,
     traits: CodeTraits,
 }
+
+/// Codes are a few bytes: the plainest hash that spreads them.
+#[derive(Debug, Default)]
+struct CodeHasher(u64);
+
+impl Hasher for CodeHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0u8; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+    fn write_usize(&mut self, _: usize) {
+        // the length of a slice, which its bytes say already
+    }
+}
+
+type Verdicts = HashMap<Box<[u8]>, Verdict, BuildHasherDefault<CodeHasher>>;
 
 /// Turns blocks of fields into cells.
 pub(super) struct Kernels<'a> {
@@ -156,7 +237,8 @@ pub(super) struct Kernels<'a> {
     pack: Pack,
     days: LocalDays,
     keys: Vec<Option<MacKey>>,
-    verdicts: Vec<HashMap<Box<[u8]>, Verdict>>,
+    ways: Vec<Way>,
+    verdicts: Vec<Verdicts>,
     origins: &'a [String],
     scratch: String,
     /// Cells of the group, one for each column of the contract.
@@ -215,7 +297,8 @@ impl<'a> Kernels<'a> {
             pack,
             days,
             keys: column_keys(contract, key),
-            verdicts: columns.iter().map(|_| HashMap::new()).collect(),
+            ways: columns.iter().map(|column| Way::of(column, contract)).collect(),
+            verdicts: columns.iter().map(|_| Verdicts::default()).collect(),
             origins,
             scratch: String::new(),
             cells: columns
@@ -249,101 +332,95 @@ impl<'a> Kernels<'a> {
             return;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
+        let way = self.ways[at];
         for (span, bad) in fields.iter().zip(bad) {
             let bytes = span.of(group, side).trim_ascii();
-            if bytes.is_empty() {
-                if column.required && bad.is_none() {
+            if bad.is_some() {
+                self.push(at, Value::Null);
+            } else if bytes.is_empty() {
+                if column.required {
                     *bad = Some(refused(column, Reason::Missing, ""));
                 }
                 self.push(at, Value::Null);
-                continue;
-            }
-            if bad.is_some() {
-                self.push(at, Value::Null);
-                continue;
-            }
-            if let Some(found) = self.short_way(column, at, bytes) {
-                self.push(at, found);
-                continue;
-            }
-            let Some(text) = decode(self.encoding, bytes, &mut scratch) else {
-                *bad = Some(refused(column, Reason::Undecodable, ""));
-                self.push(at, Value::Null);
-                continue;
-            };
-            match self.judge(column, at, text) {
-                Ok((found, traits)) => {
-                    self.cells[at].push(found);
-                    self.note(column, at, traits);
+            } else if let Some((found, traits)) = self.short_way(way, at, bytes) {
+                self.cells[at].push(found);
+                if column.codes.is_some() {
+                    self.cells[at].traits.push(traits);
                 }
-                Err(_) if column.blank_bad => {
-                    self.blanked += 1;
-                    self.push(at, Value::Null);
-                }
-                Err(refusal) => {
-                    *bad = Some(refusal);
-                    self.push(at, Value::Null);
-                }
+            } else {
+                *bad = self.long_way(column, at, bytes, &mut scratch);
             }
         }
         self.scratch = scratch;
     }
 
+    /// The way of every value that is not what nearly all are.
+    fn long_way(&mut self, column: &Column, at: usize, bytes: &[u8], scratch: &mut String) -> Option<Refused> {
+        let Some(text) = decode(self.encoding, bytes, scratch) else {
+            self.push(at, Value::Null);
+            return Some(refused(column, Reason::Undecodable, ""));
+        };
+        match self.judge(column, at, text) {
+            Ok((found, traits)) => {
+                self.cells[at].push(found);
+                if column.codes.is_some() {
+                    self.cells[at].traits.push(traits);
+                }
+                None
+            }
+            Err(refusal) => {
+                self.push(at, Value::Null);
+                if column.blank_bad {
+                    self.blanked += 1;
+                    None
+                } else {
+                    Some(refusal)
+                }
+            }
+        }
+    }
+
     fn push(&mut self, at: usize, found: Value<'_>) {
-        self.cells[at].push(found);
         let contract = self.contract;
-        self.note(&contract.columns[at], at, CodeTraits::default());
-    }
-
-    fn note(&mut self, column: &Column, at: usize, traits: CodeTraits) {
-        if column.codes.is_some() {
-            self.cells[at].traits.push(traits);
+        self.cells[at].push(found);
+        if contract.columns[at].codes.is_some() {
+            self.cells[at].traits.push(CodeTraits::default());
         }
     }
 
-    /// The value of a plain number or time, without a detour over text; `None` sends the bytes the
-    /// long way.
-    fn short_way(&mut self, column: &Column, at: usize, bytes: &[u8]) -> Option<Value<'static>> {
-        if column.range.is_some() && column.kind != ColumnType::Int {
-            return None;
-        }
-        if self.keys[at].is_some() || !column.accept.is_empty() || column.codes.is_some() {
-            return None;
-        }
-        match column.kind {
-            ColumnType::Int if bytes.len() < IDENTIFIER_DIGITS => {
+    /// The value of a plain number, time, code or document number, without a detour over text; `None`
+    /// sends the bytes the long way.
+    fn short_way<'b>(&mut self, way: Way, at: usize, bytes: &'b [u8]) -> Option<(Value<'b>, CodeTraits)> {
+        let found = match way {
+            Way::Long => return None,
+            Way::Digits(low, high) if bytes.len() < IDENTIFIER_DIGITS => {
                 let number = digits(bytes)?;
-                let inside = column.range.is_none_or(|[low, high]| {
-                    let number = f64::from(i32::try_from(number).unwrap_or(i32::MAX));
-                    (low..=high).contains(&number)
-                });
-                inside.then_some(Value::Int(number))
+                Value::Int(Some(number).filter(|number| (low..=high).contains(number))?)
             }
-            ColumnType::Float if column.number == NumberStyle::default() => decimal(bytes).map(Value::Float),
-            ColumnType::Lon => decimal(bytes).filter(|lon| (-180.0..=180.0).contains(lon)).map(Value::Float),
-            ColumnType::Lat => decimal(bytes).filter(|lat| (-90.0..=90.0).contains(lat)).map(Value::Float),
-            ColumnType::Timestamp => {
-                let local = match column.times.only()? {
-                    TimeFormat::Local(pattern) if pattern == "%Y-%m-%d %H:%M:%S" => dashed(bytes, b' ')?,
-                    TimeFormat::Local(pattern) if pattern == "%Y%m%d%H%M%S" => compact(bytes)?,
-                    TimeFormat::Rfc3339 => {
-                        return dashed(bytes.strip_suffix(b"Z")?, b'T').map(Value::Micros);
-                    }
-                    _ => return None,
-                };
-                self.days.instant(local).map(Value::Micros)
+            Way::Digits(..) => return None,
+            Way::Decimal => Value::Float(decimal(bytes)?),
+            Way::Angle => Value::Float(decimal(bytes).filter(|angle| (-180.0..=180.0).contains(angle))?),
+            Way::Dashed => Value::Micros(self.days.instant(dashed(bytes, b' ')?)?),
+            Way::Compact => Value::Micros(self.days.instant(compact(bytes)?)?),
+            Way::Rfc3339 => Value::Micros(rfc3339(bytes)?),
+            Way::Token => Value::Int(self.keys[at].as_ref()?.token_of_plain(bytes)?),
+            Way::Code => {
+                let verdict = self.verdicts[at]
+                    .get(bytes)
+                    .filter(|verdict| verdict.known && verdict.listed)?;
+                // a remembered code is UTF-8; in another encoding only its ASCII is the same bytes
+                let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())?;
+                return Some((Value::Text(text), verdict.traits));
             }
-            _ => None,
-        }
+        };
+        Some((found, CodeTraits::default()))
     }
 
     /// The full verdict on a value: its type, its code, whether it holds an identifier.
-    fn judge<'t>(
-        &mut self,
-        column: &Column,
-        at: usize,
-        text: &'t str,
-    ) -> Result<(Value<'t>, CodeTraits), Refused> {
+    fn judge<'t>(&mut self, column: &Column, at: usize, text: &'t str) -> Result<(Value<'t>, CodeTraits), Refused> {
+        if memchr::memchr(0, text.as_bytes()).is_some() {
+            return Err(refused(column, Reason::Nul, ""));
+        }
         if self.contract.dialect.null.iter().any(|null| null == text) {
             return if column.required {
                 Err(refused(column, Reason::Missing, text))
@@ -351,19 +428,34 @@ impl<'a> Kernels<'a> {
                 Ok((Value::Null, CodeTraits::default()))
             };
         }
+        let plain = column.kind == ColumnType::String && column.accept.is_empty();
         let traits = if column.codes.is_some() && column.kind == ColumnType::String {
             let verdict = self.verdict(column, at, text);
             if !verdict.known {
                 return Err(refused(column, Reason::Code, text));
             }
+            // a code of the list is no identifier, and nothing else is to be said of it
+            if plain && verdict.listed && column.protect == Protect::Public {
+                return Ok((Value::Text(text), verdict.traits));
+            }
             verdict.traits
         } else {
             CodeTraits::default()
         };
-        let found = value::value(column, text, self.days.calendar()).map_err(|reason| refused(column, reason, text))?;
-        if column.protect == Protect::Public
-            && matches!(found, Value::Text(_) | Value::Int(_))
-            && self.identifies(text)
+        if let Some(anchor) = column.after {
+            let of_day = column
+                .times
+                .time_of_day(text)
+                .ok_or_else(|| refused(column, Reason::Type, text))?;
+            let dated = self.dated(anchor, self.cells[at].valid.len(), of_day);
+            return Ok((dated.map_or(Value::Null, Value::Micros), CodeTraits::default()));
+        }
+        let found = if plain && !text.is_empty() && (column.codes.is_none() || column.keep_unknown) {
+            Value::Text(text)
+        } else {
+            value::value(column, text, self.days.calendar()).map_err(|reason| refused(column, reason, text))?
+        };
+        if column.protect == Protect::Public && matches!(found, Value::Text(_) | Value::Int(_)) && self.identifies(text)
         {
             return Err(refused(column, Reason::Identifier, text));
         }
@@ -377,10 +469,31 @@ impl<'a> Kernels<'a> {
         Ok((found, traits))
     }
 
+    /// The instant of a time of day: on the date of the anchor, or, where the anchor is itself an
+    /// instant, on the day that brings it nearest, so that a stage past midnight is the next day and a
+    /// stage a little before its anchor stays before it.
+    fn dated(&mut self, anchor: usize, row: usize, of_day: i64) -> Option<i64> {
+        const DAY: i64 = 86_400_000_000;
+        let found = self.cells[anchor].int(row)?;
+        if self.contract.columns[anchor].kind == ColumnType::Date {
+            return self.days.instant(found.checked_mul(DAY)?.checked_add(of_day)?);
+        }
+        let local = self.days.calendar().local(found)?.and_utc().timestamp_micros();
+        let same_day = local.div_euclid(DAY) * DAY + of_day;
+        let away = same_day - local;
+        let shifted = if away > DAY / 2 {
+            same_day - DAY
+        } else if away <= -DAY / 2 {
+            same_day + DAY
+        } else {
+            same_day
+        };
+        self.days.instant(shifted)
+    }
+
     fn identifies(&self, text: &str) -> bool {
-        let plain = text.bytes().filter(u8::is_ascii_digit).count();
-        if plain >= IDENTIFIER_DIGITS || text.contains('@') {
-            return scan::first(text.as_bytes(), self.pack).is_some();
+        if scan::possible(text.as_bytes(), self.pack) && scan::first(text.as_bytes(), self.pack).is_some() {
+            return true;
         }
         // full-width digits are the same number in another dress
         !text.is_ascii()
@@ -409,6 +522,7 @@ impl<'a> Kernels<'a> {
         };
         let verdict = Verdict {
             known: column.keep_unknown || list.is_some_and(|list| list.contains(code)),
+            listed: list.is_some_and(|list| list.contains(code)),
             traits: CodeTraits { mappable, origin },
         };
         if self.verdicts[at].len() < CODES_REMEMBERED {
@@ -429,129 +543,4 @@ pub(super) fn decode<'t>(encoding: &'static Encoding, bytes: &'t [u8], scratch: 
     let (outcome, read) = decoder.decode_to_string_without_replacement(bytes, scratch, true);
     let whole = matches!(outcome, encoding_rs::DecoderResult::InputEmpty) && read == bytes.len();
     whole.then(|| scratch.trim())
-}
-
-/// A few digits as a number.
-fn digits(bytes: &[u8]) -> Option<i64> {
-    bytes.iter().try_fold(0i64, |sum, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        (digit < 10).then(|| sum * 10 + i64::from(digit))
-    })
-}
-
-/// Powers of ten that a float holds exactly.
-const TENS: [f64; 16] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-];
-
-/// A plain decimal of at most fifteen digits: digits and power are exact, so one division rounds
-/// correctly (Clinger 1990).
-fn decimal(bytes: &[u8]) -> Option<f64> {
-    let (negative, rest) = match bytes.split_first()? {
-        (b'-', rest) => (true, rest),
-        _ => (false, bytes),
-    };
-    if rest.is_empty() || rest.len() > 16 {
-        return None;
-    }
-    let (mut mantissa, mut point, mut count) = (0u64, None, 0usize);
-    for (at, byte) in rest.iter().enumerate() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            mantissa = mantissa * 10 + u64::from(digit);
-            count += 1;
-        } else if *byte == b'.' && point.is_none() && at > 0 {
-            point = Some(at);
-        } else {
-            return None;
-        }
-    }
-    let behind = point.map_or(0, |at| rest.len() - at - 1);
-    if count > 15 || (point.is_some() && behind == 0) {
-        return None;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "fifteen digits fit")]
-    let number = mantissa as f64 / TENS[behind];
-    Some(if negative { -number } else { number })
-}
-
-/// `2025-03-04 05:06:07` with `mark` before the time, as microseconds of the wall clock.
-fn dashed(bytes: &[u8], mark: u8) -> Option<i64> {
-    let text: &[u8; 19] = bytes.try_into().ok()?;
-    if text[4] != b'-' || text[7] != b'-' || text[10] != mark || text[13] != b':' || text[16] != b':' {
-        return None;
-    }
-    wall([
-        text[0], text[1], text[2], text[3], text[5], text[6], text[8], text[9], text[11], text[12], text[14], text[15],
-        text[17], text[18],
-    ])
-}
-
-/// `20250304050607`, as microseconds of the wall clock.
-fn compact(bytes: &[u8]) -> Option<i64> {
-    wall(bytes.try_into().ok()?)
-}
-
-/// Fourteen digits of a wall clock from 1900 on; `None` for what is no time.
-fn wall(digits: [u8; 14]) -> Option<i64> {
-    let digits = digits.map(|byte| byte.wrapping_sub(b'0'));
-    if digits.iter().any(|digit| *digit > 9) {
-        return None;
-    }
-    let two = |at: usize| i64::from(digits[at]) * 10 + i64::from(digits[at + 1]);
-    let (year, month, day) = (two(0) * 100 + two(2), two(4), two(6));
-    let (hour, minute, second) = (two(8), two(10), two(12));
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    let sound = (1901..2199).contains(&year) && (1..=last).contains(&day) && hour < 24 && minute < 60 && second < 60;
-    if !sound {
-        return None;
-    }
-    // days from civil, counted from March so that the leap day is the last of its year
-    let shifted = year - i64::from(month <= 2);
-    let era = shifted / 400;
-    let of_era = shifted - era * 400;
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_short_ways_agree_with_the_long_ones() {
-        for text in ["0", "117.184811", "-98.5", "34.0", "0.000001", "999999999999999", "12345.6789012345"] {
-            assert_eq!(decimal(text.as_bytes()), text.parse().ok(), "{text}");
-        }
-        for text in ["", "-", ".", "5.", ".5", "1.2.3", "1e5", "+1", "1234567890123456", "1 ", "nan"] {
-            assert_eq!(decimal(text.as_bytes()), None, "{text}");
-        }
-        let pattern = "%Y-%m-%d %H:%M:%S";
-        for text in ["2024-02-29 23:59:59", "1999-12-31 00:00:00", "2000-03-01 12:30:45", "1901-01-01 00:00:00"] {
-            let expected = chrono::NaiveDateTime::parse_from_str(text, pattern).expect("a time");
-            assert_eq!(dashed(text.as_bytes(), b' '), Some(expected.and_utc().timestamp_micros()), "{text}");
-        }
-        for text in ["2025-02-30 10:00:00", "2025-01-01 24:00:00", "2025-13-01 00:00:00", "2025-01-0a 10:00:00", "x"] {
-            assert_eq!(dashed(text.as_bytes(), b' '), None, "{text}");
-        }
-        assert_eq!(compact(b"20250304050607"), dashed(b"2025-03-04 05:06:07", b' '));
-    }
-
-    #[test]
-    fn every_day_of_three_centuries_is_the_calendars() {
-        let mut date = chrono::NaiveDate::from_ymd_opt(1901, 1, 1).expect("a date");
-        while date < chrono::NaiveDate::from_ymd_opt(2199, 1, 1).expect("a date") {
-            let text = date.format("%Y%m%d010203").to_string();
-            let expected = date.and_hms_opt(1, 2, 3).expect("a time").and_utc().timestamp_micros();
-            assert_eq!(compact(text.as_bytes()), Some(expected), "{date}");
-            date = date.succ_opt().expect("a day");
-        }
-    }
 }

@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io::{BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, io_error};
@@ -30,9 +31,12 @@ impl Identity {
     pub(super) fn stored(self, nth: u64) -> i64 {
         match self {
             Identity::Key(key) => key,
-            Identity::Content(content) => {
-                spread(content.cast_unsigned().wrapping_add(nth.wrapping_mul(0xA24B_AED4_963E_E407))).cast_signed()
-            }
+            Identity::Content(content) => spread(
+                content
+                    .cast_unsigned()
+                    .wrapping_add(nth.wrapping_mul(0xA24B_AED4_963E_E407)),
+            )
+            .cast_signed(),
         }
     }
 }
@@ -44,6 +48,27 @@ pub(super) fn spread(number: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     mixed ^ (mixed >> 31)
 }
+
+/// Identities are spread already.
+#[derive(Debug, Default)]
+pub(super) struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = spread(self.0 ^ number);
+    }
+    fn write_i64(&mut self, number: i64) {
+        self.0 ^= number.cast_unsigned();
+    }
+}
+
+type ByIdentity<T> = HashMap<i64, T, BuildHasherDefault<AsIs>>;
 
 /// Numbers on disk that vanish with the process: keyed identities, nothing clear.
 #[derive(Debug)]
@@ -75,11 +100,15 @@ impl Spill {
         self.file.flush().map_err(failed)?;
         let file = self.file.get_mut();
         file.rewind().map_err(failed)?;
-        let mut reader = BufReader::with_capacity(1 << 16, &mut *file);
-        let mut bytes = [0u8; 8];
-        for _ in 0..self.count {
-            reader.read_exact(&mut bytes).map_err(failed)?;
-            take(i64::from_le_bytes(bytes));
+        let mut bytes = vec![0u8; 1 << 16];
+        let mut left = usize::try_from(self.count * 8).unwrap_or(usize::MAX);
+        while left > 0 {
+            let part = left.min(bytes.len());
+            file.read_exact(&mut bytes[..part]).map_err(failed)?;
+            for number in bytes[..part].as_chunks::<8>().0 {
+                take(i64::from_le_bytes(*number));
+            }
+            left -= part;
         }
         file.seek(std::io::SeekFrom::End(0)).map(|_| ()).map_err(failed)
     }
@@ -113,19 +142,21 @@ impl Known {
         self.filter.insert(identity);
     }
 
-    /// A row of the file, in its order: the identity to store it under if it is certainly new, else
-    /// `None`, and the row waits.
+    /// Rows of the file, in their order: `known` tells for each whether it waits; a row that does not
+    /// is stored under its identity as the first of its content.
     ///
     /// # Errors
     /// `Unavailable` where the spill cannot be written.
-    pub(super) fn take(&mut self, identity: Identity) -> Result<Option<i64>> {
-        let stored = identity.stored(1);
-        if self.filter.insert(stored) {
-            self.waiting.push(identity);
-            return Ok(None);
+    pub(super) fn take(&mut self, rows: &[Identity], known: &mut Vec<bool>) -> Result<()> {
+        self.filter.insert_all(rows.iter().map(|row| row.stored(1)), known);
+        for (row, known) in rows.iter().zip(known) {
+            if *known {
+                self.waiting.push(*row);
+            } else {
+                self.taken.push(row.stored(1))?;
+            }
         }
-        self.taken.push(stored)?;
-        Ok(Some(stored))
+        Ok(())
     }
 
     /// Rows that wait.
@@ -149,15 +180,18 @@ impl Known {
     {
         let waiting = std::mem::take(&mut self.waiting);
         let mut verdicts = Vec::with_capacity(waiting.len());
-        let mut counts: HashMap<i64, u64> = HashMap::new();
+        let mut counts: ByIdentity<u64> = HashMap::default();
         for part in waiting.chunks(DECIDED_AT_ONCE) {
             // how many rows of each content were taken before the first that waits: one or none
-            let mut first: HashMap<i64, bool> = part.iter().map(|row| (row.stored(1), false)).collect();
-            self.taken.each(|identity| {
-                if let Some(known) = first.get_mut(&identity) {
-                    *known = true;
-                }
-            })?;
+            let contents = part.iter().filter(|row| matches!(row, Identity::Content(_)));
+            let mut first: ByIdentity<bool> = contents.map(|row| (row.stored(1), false)).collect();
+            if !first.is_empty() {
+                self.taken.each(|identity| {
+                    if let Some(known) = first.get_mut(&identity) {
+                        *known = true;
+                    }
+                })?;
+            }
             let named: Vec<i64> = part
                 .iter()
                 .map(|row| match row {
@@ -170,7 +204,7 @@ impl Known {
                     }
                 })
                 .collect();
-            let mut known: HashMap<i64, bool> = named.iter().map(|identity| (*identity, false)).collect();
+            let mut known: ByIdentity<bool> = named.iter().map(|identity| (*identity, false)).collect();
             let mut mark = |identity: i64| {
                 if let Some(known) = known.get_mut(&identity) {
                     *known = true;
@@ -236,12 +270,15 @@ mod tests {
             stored.iter().for_each(|identity| known.stored(*identity));
             let mut found: Vec<Option<i64>> = Vec::new();
             let mut late = Vec::new();
-            for (at, row) in rows.iter().enumerate() {
-                let taken = known.take(*row).expect("a spill");
-                if taken.is_none() {
-                    late.push(at);
+            let mut waits = Vec::new();
+            for (number, part) in rows.chunks(700).enumerate() {
+                known.take(part, &mut waits).expect("a spill");
+                for (at, (row, waits)) in part.iter().zip(&waits).enumerate() {
+                    if *waits {
+                        late.push(number * 700 + at);
+                    }
+                    found.push((!waits).then_some(row.stored(1)));
                 }
-                found.push(taken);
             }
             assert!(known.waiting() > 0);
             let verdicts = known

@@ -4,6 +4,7 @@
 //! commits go reject → ingest → source, each with that name, so that a run after a kill completes
 //! what is missing. read = accepted + duplicate + rejected, for every batch.
 
+mod account;
 pub mod arrival;
 pub mod batch;
 mod counts;
@@ -11,17 +12,22 @@ pub mod explain;
 mod feed;
 mod filter;
 mod header;
+mod history;
+pub mod infer;
 mod json;
 mod kernel;
 mod known;
 mod open;
+mod plain;
 pub mod progress;
 mod resend;
 mod rows;
 mod scan;
 pub mod tables;
+mod task;
 mod work;
 
 pub use batch::{Ingest, Outcome, Report};
 pub use explain::{Explained, explain};
+pub use open::unpacked;
 pub use progress::Progress;

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Result as IoResult};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use encoding_rs::{DecoderResult, Encoding};
 use flate2::read::MultiGzDecoder;
@@ -24,18 +24,24 @@ use crate::lake::digest::hex;
 
 /// Bytes read at once where a file is only passed over.
 const BUFFER_BYTES: usize = 1 << 20;
+/// Bytes that a packed file may always unpack to.
+const HARMLESS_BYTES: u64 = 64 << 20;
+/// How many bytes one packed byte may become; tables of numbers reach some twenty.
+const MOST_GROWTH: u64 = 200;
 /// A byte that is in no UTF-8 text: stands for what could not be decoded.
 const UNDECODABLE: u8 = 0xFF;
 
 /// Reads and counts the bytes that went by.
 struct Counted<R> {
     inner: R,
+    taken: Arc<AtomicU64>,
     progress: Option<Arc<Progress>>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
         let count = self.inner.read(buffer)?;
+        self.taken.fetch_add(count as u64, Ordering::Relaxed);
         if let Some(progress) = &self.progress {
             progress.bytes.fetch_add(count as u64, Ordering::Relaxed);
         }
@@ -47,13 +53,48 @@ impl<R: Read> Read for Counted<R> {
 pub(super) fn bytes(path: &Path, progress: Option<Arc<Progress>>) -> IoResult<Box<dyn Read + Send>> {
     let counted = Counted {
         inner: File::open(path)?,
+        taken: Arc::default(),
         progress,
     };
-    Ok(match path.extension().and_then(|ending| ending.to_str()) {
-        Some("gz") => Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(BUFFER_BYTES, counted))),
+    let packed = counted.taken.clone();
+    let unpacked: Box<dyn Read + Send> = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, counted))),
         Some("zst") => Box::new(zstd::Decoder::new(counted)?),
-        _ => Box::new(counted),
-    })
+        _ => return Ok(Box::new(counted)),
+    };
+    Ok(Box::new(Unpacked {
+        inner: unpacked,
+        packed,
+        bytes: 0,
+    }))
+}
+
+/// Refuses to unpack what grows beyond all measure.
+struct Unpacked<R> {
+    inner: R,
+    packed: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        let count = self.inner.read(buffer)?;
+        self.bytes += count as u64;
+        let packed = self.packed.load(Ordering::Relaxed).max(1);
+        if self.bytes > HARMLESS_BYTES && self.bytes / packed > MOST_GROWTH {
+            let words = format!("{} bytes out of {packed}", self.bytes);
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, words));
+        }
+        Ok(count)
+    }
+}
+
+/// The bytes of a file, unpacked by the ending of its name.
+///
+/// # Errors
+/// `Missing`, `Denied` or `Unavailable` as the file system says.
+pub fn unpacked(path: &Path) -> Result<Box<dyn Read + Send>> {
+    bytes(path, None).map_err(|cause| io_error(path, &cause))
 }
 
 /// The name of a batch, SHA-256 over contract, file name and the digest of the content, and that
@@ -90,7 +131,10 @@ fn lies_inside(encoding: &'static Encoding, byte: u8) -> bool {
 fn needs_decoding(contract: &Contract) -> bool {
     let dialect = &contract.dialect;
     let marks = [Some(dialect.delimiter), Some(b'\n'), dialect.quote, dialect.escape];
-    marks.into_iter().flatten().any(|mark| lies_inside(contract.encoding, mark))
+    marks
+        .into_iter()
+        .flatten()
+        .any(|mark| lies_inside(contract.encoding, mark))
 }
 
 /// Turns another encoding into UTF-8 as it passes.
@@ -181,6 +225,81 @@ fn returns(bytes: &mut [u8]) {
     }
 }
 
+/// Puts each element of a JSON list on a line of its own. Line ends inside an element become blanks:
+/// in JSON they stand between tokens only.
+struct Elements<R> {
+    inner: R,
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+    begun: bool,
+    ended: bool,
+}
+
+impl<R: Read> Elements<R> {
+    fn new(inner: R) -> Elements<R> {
+        Elements {
+            inner,
+            depth: 0,
+            in_text: false,
+            escaped: false,
+            begun: false,
+            ended: false,
+        }
+    }
+
+    /// What a byte becomes.
+    fn pass(&mut self, byte: u8) -> u8 {
+        if self.in_text {
+            self.in_text = self.escaped || byte != b'"';
+            self.escaped = !self.escaped && byte == b'\\';
+            return byte;
+        }
+        match byte {
+            b'[' if !self.begun => {
+                self.begun = true;
+                b' '
+            }
+            b']' if self.begun && self.depth == 0 => {
+                self.ended = true;
+                b'\n'
+            }
+            b',' if self.depth == 0 => b'\n',
+            b'{' | b'[' => {
+                self.depth += 1;
+                byte
+            }
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                byte
+            }
+            b'"' => {
+                self.in_text = true;
+                byte
+            }
+            b'\n' | b'\r' => b' ',
+            _ => byte,
+        }
+    }
+}
+
+impl<R: Read> Read for Elements<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        let count = self.inner.read(buffer)?;
+        if count == 0 && !buffer.is_empty() && !self.ended {
+            // a list that does not close was cut
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                "a list without its end",
+            ));
+        }
+        for byte in &mut buffer[..count] {
+            *byte = self.pass(*byte);
+        }
+        Ok(count)
+    }
+}
+
 /// An opened source: its header read, its records not yet.
 pub(super) struct Opened {
     pub reader: Box<dyn Read + Send>,
@@ -199,7 +318,13 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// `Missing`, `Denied` or `Unavailable` as the file system says; `Input` for a header that is none.
-pub(super) fn open(path: &Path, shown: &str, contract: &Contract, limit: usize, progress: Arc<Progress>) -> Result<Opened> {
+pub(super) fn open(
+    path: &Path,
+    shown: &str,
+    contract: &Contract,
+    limit: usize,
+    progress: Arc<Progress>,
+) -> Result<Opened> {
     let failed = |cause: std::io::Error| io_error(path, &cause);
     let mut reader = bytes(path, Some(progress)).map_err(failed)?;
     let mut encoding = contract.encoding;
@@ -207,7 +332,10 @@ pub(super) fn open(path: &Path, shown: &str, contract: &Contract, limit: usize, 
         reader = Box::new(Decoded::new(reader, encoding));
         encoding = encoding_rs::UTF_8;
     }
-    if contract.format == SourceFormat::Ndjson {
+    if contract.format != SourceFormat::Csv {
+        if contract.format == SourceFormat::Json {
+            reader = Box::new(Elements::new(reader));
+        }
         return Ok(Opened {
             reader,
             carry: Vec::new(),
@@ -354,11 +482,33 @@ mod tests {
 
     #[test]
     fn other_encodings_become_utf8_whatever_the_pieces() {
-        let utf16: Vec<u8> = "\u{feff}编号,地点\n1,𠮷野家\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf16: Vec<u8> = "\u{feff}编号,地点\n1,𠮷野家\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         for step in [1, 2, 3, 5, 1000] {
-            assert_eq!(decoded(&utf16, encoding_rs::UTF_16LE, step), "编号,地点\n1,𠮷野家\n".as_bytes());
+            assert_eq!(
+                decoded(&utf16, encoding_rs::UTF_16LE, step),
+                "编号,地点\n1,𠮷野家\n".as_bytes()
+            );
         }
         assert_eq!(decoded(b"\xb8g\xa4@|x\n", encoding_rs::BIG5, 1), "經一|x\n".as_bytes());
+    }
+
+    fn elements(text: &str) -> IoResult<String> {
+        let mut out = String::new();
+        Elements::new(text.as_bytes()).read_to_string(&mut out).map(|_| out)
+    }
+
+    #[test]
+    fn the_elements_of_a_list_stand_on_lines_of_their_own() {
+        let text = "[\n {\"a\": [1,\n2], \"b\": \"x],\\\"{y\"},\n {\"a\": {\"c\": 1}}\n]\n";
+        let lines = elements(text).expect("a list");
+        let lines: Vec<&str> = lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines, ["{\"a\": [1, 2], \"b\": \"x],\\\"{y\"}", "{\"a\": {\"c\": 1}}"]);
+        assert_eq!(elements("[]").expect("a list").trim(), "");
+        assert!(elements("[{\"a\": 1}").is_err(), "a list that was cut");
+        assert!(elements("").is_err());
     }
 
     #[test]

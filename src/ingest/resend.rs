@@ -41,13 +41,14 @@ struct Sayings {
 
 impl Sayings {
     fn of(schema: &Schema, contract: &Contract) -> Result<Sayings> {
-        let is_saying = |name: &str| {
-            !PROVENANCE.contains(&name) && !(name == "known_at" && contract.known == Known::Ingest)
-        };
+        let is_saying =
+            |name: &str| !PROVENANCE.contains(&name) && !(name == "known_at" && contract.known == Known::Ingest);
         let columns: Vec<usize> = (0..schema.fields().len())
             .filter(|at| is_saying(schema.field(*at).name()))
             .collect();
-        let fields = columns.iter().map(|at| SortField::new(schema.field(*at).data_type().clone()));
+        let fields = columns
+            .iter()
+            .map(|at| SortField::new(schema.field(*at).data_type().clone()));
         let converter = RowConverter::new(fields.collect());
         Ok(Sayings {
             converter: converter.map_err(|cause| fail(Kind::Bug, "digest_type", &[]).because(cause))?,
@@ -72,7 +73,9 @@ impl Sayings {
 }
 
 fn keys(batch: &RecordBatch) -> Result<&[i64]> {
-    let column = batch.column_by_name("row_key").and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let column = batch
+        .column_by_name("row_key")
+        .and_then(|column| column.as_primitive_opt::<Int64Type>());
     column
         .map(|column| &column.values()[..])
         .ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))
@@ -85,7 +88,11 @@ fn kept(batch: &RecordBatch, stays: impl Fn(i64) -> bool) -> Result<RecordBatch>
 
 fn list(batches: &[String]) -> String {
     // short names of batches are hexadecimal digits
-    batches.iter().map(|batch| format!("'{batch}'")).collect::<Vec<_>>().join(", ")
+    batches
+        .iter()
+        .map(|batch| format!("'{batch}'"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl Ingest<'_> {
@@ -94,7 +101,11 @@ impl Ingest<'_> {
         let session = Session::new(Bounds::from(&self.settings().limits))?;
         session.register(table.name(), table.provider(session.state()).await?)?;
         let schema = table.schema()?;
-        let columns: Vec<String> = schema.fields().iter().map(|field| format!("\"{}\"", field.name())).collect();
+        let columns: Vec<String> = schema
+            .fields()
+            .iter()
+            .map(|field| format!("\"{}\"", field.name()))
+            .collect();
         let sql = format!("SELECT {} FROM {} WHERE {condition}", columns.join(", "), table.name());
         let plan = session.plan(table.name(), &sql).await?;
         session.stream(table.name(), &sql, plan).await
@@ -163,7 +174,11 @@ impl Ingest<'_> {
         let tolerated = old * limits.vanished_percent as u64 / 100;
         if replaces && vanished > tolerated {
             table.discard(first).await?;
-            let error = fail(Kind::Limit, "resend_vanished", &[&report.file, &vanished, &old, &tolerated]);
+            let error = fail(
+                Kind::Limit,
+                "resend_vanished",
+                &[&report.file, &vanished, &old, &tolerated],
+            );
             return Err(error.hint("resend_vanished_hint", &[]));
         }
         let mut stage = table.stage(self.run_id(), layout(contract))?;
@@ -189,7 +204,9 @@ impl Ingest<'_> {
     pub(super) async fn removal(&self, contract: &Contract, table: &Table, batch: &str) -> Result<(Exchange, u64)> {
         let batches = [batch.to_owned()];
         let (mut partitions, mut days, mut count) = (BTreeSet::new(), BTreeSet::new(), 0);
-        let mut rows = self.select(table, &format!("source_batch IN ({})", list(&batches))).await?;
+        let mut rows = self
+            .select(table, &format!("source_batch IN ({})", list(&batches)))
+            .await?;
         while let Some(batch) = rows.next().await? {
             let batch = crate::lake::table::conform(&batch, &table.schema()?)?;
             for row in 0..batch.num_rows() {
@@ -199,7 +216,8 @@ impl Ingest<'_> {
             count += batch.num_rows() as u64;
         }
         let mut stage = table.stage(self.run_id(), layout(contract))?;
-        self.carry_over(table, &mut stage, &partitions, &batches, |_| true).await?;
+        self.carry_over(table, &mut stage, &partitions, &batches, |_| true)
+            .await?;
         let exchange = Exchange {
             staged: stage.finish().await?,
             partitions,
@@ -237,7 +255,9 @@ impl Ingest<'_> {
         let mut rows = self.select(table, &condition).await?;
         while let Some(batch) = rows.next().await? {
             let batch = stage.conform(&batch)?;
-            let from = batch.column_by_name("source_batch").and_then(|column| column.as_string_opt::<i32>());
+            let from = batch
+                .column_by_name("source_batch")
+                .and_then(|column| column.as_string_opt::<i32>());
             let from = from.ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
             let stays = keys(&batch)?.iter().zip(from.iter()).map(|(key, from)| {
                 let ours = from.is_some_and(|from| batches.iter().any(|batch| batch == from));

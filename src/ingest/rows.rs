@@ -16,6 +16,7 @@ use crate::ingest::kernel::{Cells, Kernels, Values, refused};
 use crate::ingest::known::{Identity, spread};
 use crate::ingest::scan::Span;
 use crate::place::cell_cache::CellCache;
+use crate::place::suspect::Suspect;
 use crate::protect::{MacKey, SiteKey};
 use crate::time::{LocalDays, calendar};
 
@@ -118,6 +119,9 @@ pub(super) struct Rows<'a> {
     cache: CellCache,
     days: LocalDays,
     ingested_at: i64,
+    /// What the positions of the group look like as a whole.
+    pub suspect: Suspect,
+    fresh: Suspect,
     /// Rows that stay, in the order of the source.
     pub good: Vec<u32>,
     pub line: Vec<u32>,
@@ -142,6 +146,7 @@ impl<'a> Rows<'a> {
         key: &SiteKey,
         days: LocalDays,
         ingested_at: i64,
+        suspect: Suspect,
     ) -> Rows<'a> {
         let row_key = key.purpose(&format!("row/{}/{}", contract.into, contract.system));
         Rows {
@@ -154,6 +159,8 @@ impl<'a> Rows<'a> {
             cache: CellCache::new(CELL_RESOLUTION),
             days,
             ingested_at,
+            fresh: suspect.clone(),
+            suspect,
             good: Vec::new(),
             line: Vec::new(),
             identity: Vec::new(),
@@ -169,6 +176,8 @@ impl<'a> Rows<'a> {
     }
 
     pub(super) fn clear(&mut self) {
+        // a sample of each group, not of each worker, so that the verdict does not depend on them
+        self.suspect.clone_from(&self.fresh);
         self.good.clear();
         self.line.clear();
         self.identity.clear();
@@ -250,7 +259,9 @@ impl<'a> Rows<'a> {
             // a clock that runs ahead would move the last day of every product
             return Err(refused(&self.contract.columns[at], Reason::Range, ""));
         }
-        let known = places.known.and_then(|(at, lag)| self.instant(&cells[at], at, row)?.checked_add(lag));
+        let known = places
+            .known
+            .and_then(|(at, lag)| self.instant(&cells[at], at, row)?.checked_add(lag));
         let given = match (places.point, places.lon, places.lat) {
             (Some(at), _, _) => match &cells[at].values {
                 Values::Point(points) if cells[at].valid[row] => Some(points[row]),
@@ -259,6 +270,9 @@ impl<'a> Rows<'a> {
             (None, Some(lon), Some(lat)) => cells[lon].float(row).zip(cells[lat].float(row)),
             _ => None,
         };
+        if let Some((x, y)) = given {
+            self.suspect.see(x, y);
+        }
         let public = places
             .place_kind
             .and_then(|at| cells[at].text(row))
@@ -268,18 +282,15 @@ impl<'a> Rows<'a> {
             _ => None,
         };
         let (lon, lat) = self.position(given, mappable, &mut kernels.blanked)?;
-        let cell = if lon.is_nan() {
-            None
-        } else {
-            self.cache.cell(lon, lat)
-        };
+        let cell = if lon.is_nan() { None } else { self.cache.cell(lon, lat) };
         let day = event.and_then(|event| self.days.day_and_hour(event));
         self.lon.push(lon);
         self.lat.push(lat);
         self.cell.push(cell.unwrap_or(0));
         self.place.push(place.unwrap_or(0));
         self.day.push(day.map_or(NO_DAY, |(day, _)| day));
-        self.hour.push(day.and_then(|(_, hour)| i8::try_from(hour).ok()).unwrap_or(0));
+        self.hour
+            .push(day.and_then(|(_, hour)| i8::try_from(hour).ok()).unwrap_or(0));
         self.event.push(event.unwrap_or(i64::MIN));
         self.known.push(known.unwrap_or(self.ingested_at));
         Ok(())
@@ -295,12 +306,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The position to store, NaN where none is.
-    fn position(
-        &self,
-        given: Option<(f64, f64)>,
-        mappable: bool,
-        blanked: &mut u64,
-    ) -> Result<(f64, f64), Refused> {
+    fn position(&self, given: Option<(f64, f64)>, mappable: bool, blanked: &mut u64) -> Result<(f64, f64), Refused> {
         const NOWHERE: (f64, f64) = (f64::NAN, f64::NAN);
         let Some((lon, lat)) = given else {
             return Ok(NOWHERE);
@@ -464,9 +470,7 @@ impl<'a> Rows<'a> {
                 let day = self.day[*row as usize];
                 (day != NO_DAY).then_some(day)
             }))),
-            ("hour_local", None) => {
-                whole(&|row| (self.day[row] != NO_DAY).then(|| i64::from(self.hour[row])))
-            }
+            ("hour_local", None) => whole(&|row| (self.day[row] != NO_DAY).then(|| i64::from(self.hour[row]))),
             ("known_at", None) => instants(each(&|row| self.known[row])),
             ("ingested_at", None) => instants(vec![stamp.ingested_at; rows.len()]),
             ("source_batch", None) => constant(Some(&stamp.batch)),
@@ -489,16 +493,11 @@ impl<'a> Rows<'a> {
     }
 
     /// A column of the contract as it is written.
-    fn column(
-        &self,
-        cells: &[Cells],
-        at: usize,
-        column: &Column,
-        kind: &DataType,
-        rows: &[u32],
-    ) -> Result<ArrayRef> {
+    fn column(&self, cells: &[Cells], at: usize, column: &Column, kind: &DataType, rows: &[u32]) -> Result<ArrayRef> {
         if column.protect == Protect::Place {
-            let tokens = rows.iter().map(|row| Some(self.place[*row as usize]).filter(|token| *token != 0));
+            let tokens = rows
+                .iter()
+                .map(|row| Some(self.place[*row as usize]).filter(|token| *token != 0));
             return Ok(Arc::new(Int64Array::from_iter(tokens)));
         }
         let cells = &cells[at];
@@ -516,9 +515,9 @@ impl<'a> Rows<'a> {
                         let days = taken.into_iter().map(|day| i32::try_from(day).unwrap_or(0));
                         Arc::new(Date32Array::new(days.collect(), nulls))
                     }
-                    DataType::Timestamp(_, _) => Arc::new(
-                        TimestampMicrosecondArray::new(ScalarBuffer::from(taken), nulls).with_timezone("UTC"),
-                    ),
+                    DataType::Timestamp(_, _) => {
+                        Arc::new(TimestampMicrosecondArray::new(ScalarBuffer::from(taken), nulls).with_timezone("UTC"))
+                    }
                     _ => Arc::new(Int64Array::new(ScalarBuffer::from(taken), nulls)),
                 }
             }
@@ -553,5 +552,7 @@ fn texts(bytes: &[u8], ends: &[u32], rows: &[u32], nulls: Option<NullBuffer>) ->
         offsets.push(i32::try_from(taken.len()).unwrap_or(i32::MAX));
     }
     let array = StringArray::try_new(OffsetBuffer::new(offsets.into()), taken.into(), nulls);
-    Ok(Arc::new(array.map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?))
+    Ok(Arc::new(
+        array.map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?,
+    ))
 }

@@ -86,7 +86,11 @@ fn close(bytes: &[u8], from: usize, quote: u8, dialect: &Dialect, last: bool, li
             _ => memchr(quote, window),
         };
         let Some(found) = found.map(|found| at + found).filter(|found| *found < limit) else {
-            return if last || bytes.len() >= limit { Close::Never } else { Close::Unknown };
+            return if last || bytes.len() >= limit {
+                Close::Never
+            } else {
+                Close::Unknown
+            };
         };
         if bytes[found] != quote {
             at = found + 2;
@@ -129,7 +133,14 @@ pub(super) fn boundary(bytes: &[u8], dialect: &Dialect, last: bool, record_limit
             at = found + 1;
             continue;
         }
-        match close(bytes, found + 1, quote, dialect, false, record.saturating_add(record_limit)) {
+        match close(
+            bytes,
+            found + 1,
+            quote,
+            dialect,
+            false,
+            record.saturating_add(record_limit),
+        ) {
             Close::At(end) => at = end + 1,
             Close::Unknown => return record,
             Close::Never => match memchr(b'\n', &bytes[record..]) {
@@ -300,7 +311,11 @@ impl<'a> Scanner<'a> {
         side: &mut Vec<u8>,
         records: &mut impl Records,
     ) {
-        let end = if at > field && group[at - 1] == b'\r' { at - 1 } else { at };
+        let end = if at > field && group[at - 1] == b'\r' {
+            at - 1
+        } else {
+            at
+        };
         self.fields.push(Span::new(field, end));
         self.record_end(group, stand, end, next, side, records);
     }
@@ -337,14 +352,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// What stands behind the last line end.
-    fn rest(
-        &mut self,
-        group: &[u8],
-        stand: &mut Stand,
-        field: usize,
-        side: &mut Vec<u8>,
-        records: &mut impl Records,
-    ) {
+    fn rest(&mut self, group: &[u8], stand: &mut Stand, field: usize, side: &mut Vec<u8>, records: &mut impl Records) {
         if stand.record < group.len() {
             self.line_end(group, stand, field, group.len(), group.len(), side, records);
         }
@@ -361,7 +369,11 @@ fn content(group: &[u8], start: usize, end: usize, quote: u8, dialect: &Dialect,
     let begin = side.len();
     let mut bytes = text.iter().copied();
     while let Some(byte) = bytes.next() {
-        side.push(if byte == mark { bytes.next().unwrap_or(byte) } else { byte });
+        side.push(if byte == mark {
+            bytes.next().unwrap_or(byte)
+        } else {
+            byte
+        });
     }
     Span::side(begin, side.len())
 }
@@ -457,9 +469,20 @@ mod tests {
     fn a_quote_that_never_closes_costs_its_own_line() {
         let rows = all("1,\"open\n2,b\n3,c\n4,\"d\"\n5,e\n", &Dialect::default(), 2);
         assert_eq!(rows[0], (0, Err("Quote".to_owned())));
-        assert_eq!(rows[1..], [row(1, &["2", "b"]), row(2, &["3", "c"]), row(3, &["4", "d"]), row(4, &["5", "e"])]);
+        assert_eq!(
+            rows[1..],
+            [
+                row(1, &["2", "b"]),
+                row(2, &["3", "c"]),
+                row(3, &["4", "d"]),
+                row(4, &["5", "e"])
+            ]
+        );
         let rows = all("1,a\n2,\"open\n3,c", &Dialect::default(), 2);
-        assert_eq!(rows, [row(0, &["1", "a"]), (1, Err("Quote".to_owned())), row(2, &["3", "c"])]);
+        assert_eq!(
+            rows,
+            [row(0, &["1", "a"]), (1, Err("Quote".to_owned())), row(2, &["3", "c"])]
+        );
         let rows = all("1,\"a\"b\n2,c\n", &Dialect::default(), 2);
         assert_eq!(rows, [(0, Err("Quote".to_owned())), row(1, &["2", "c"])]);
     }
@@ -504,7 +527,10 @@ mod tests {
             quote: None,
             ..Dialect::default()
         };
-        assert_eq!(all("1\t\"a\n2\tb\"\n", &bare, 2), [row(0, &["1", "\"a"]), row(1, &["2", "b\""])]);
+        assert_eq!(
+            all("1\t\"a\n2\tb\"\n", &bare, 2),
+            [row(0, &["1", "\"a"]), row(1, &["2", "b\""])]
+        );
     }
 
     #[test]

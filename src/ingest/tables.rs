@@ -48,6 +48,7 @@ pub fn ingest_schema() -> Arc<Schema> {
         ("fence", Int64),
         ("ingested_at", instant()),
         ("action", Utf8),
+        ("findings", Utf8),
         ("content", Utf8),
         ("added", Int64),
         ("changed", Int64),

@@ -22,18 +22,19 @@ use crate::ingest::feed::{Feed, Split};
 use crate::ingest::header::{self, Header};
 use crate::ingest::json::{self, JsonBroken};
 use crate::ingest::kernel::{Kernels, refused};
-use crate::ingest::known::Known;
+use crate::ingest::known::{Identity, Known};
 use crate::ingest::progress::Progress;
 use crate::ingest::rows::{Refused, Rows, Stamp, origins};
 use crate::ingest::scan::{Broken, Records, Scanner, Span};
 use crate::lake::{Encoded, Encoder};
+use crate::place::suspect::Suspect;
 use crate::protect::{SiteKey, scan};
 use crate::time::{Calendar, LocalDays};
 
 /// Rows read column by column at once: their fields and cells stay in the second-level cache.
 const BLOCK_ROWS: usize = 2048;
 /// Rows gathered and encoded at once.
-const SLICE_ROWS: usize = 8192;
+const SLICE_ROWS: usize = 4096;
 /// Source names outside the contract that are listed; beyond it they are left behind unlisted.
 const UNKNOWN_NAMES: usize = 100;
 
@@ -57,6 +58,8 @@ pub(super) struct Job<'a> {
     pub progress: &'a Progress,
     pub schema: SchemaRef,
     pub encoder: Option<Encoder>,
+    /// Positions of earlier batches, to hold those of this one against.
+    pub suspect: Suspect,
 }
 
 /// The account of a file so far.
@@ -70,6 +73,8 @@ pub(super) struct Account {
     pub reasons: BTreeMap<String, u64>,
     pub rejects: Vec<Reject>,
     pub unknown: BTreeSet<String>,
+    /// What the positions of the file look like as a whole.
+    pub suspect: Option<Suspect>,
 }
 
 /// What happens in the order of the groups.
@@ -147,7 +152,10 @@ impl Turn {
             if let Some(found) = ready(&mut ordered) {
                 return Ok((ordered, found));
             }
-            ordered = self.moved.wait(ordered).unwrap_or_else(std::sync::PoisonError::into_inner);
+            ordered = self
+                .moved
+                .wait(ordered)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
         }
     }
 
@@ -244,7 +252,8 @@ impl Block<'_, '_> {
             self.kernels.column(at, fields, self.group, side, &mut bad);
             fields.clear();
         }
-        self.rows.add(self.kernels, self.lines, self.wholes, self.group, &mut bad);
+        self.rows
+            .add(self.kernels, self.lines, self.wholes, self.group, &mut bad);
         for (line, refused) in self.lines.iter().zip(bad) {
             if let Some(refused) = refused {
                 self.rejects.push(Reject {
@@ -253,7 +262,10 @@ impl Block<'_, '_> {
                 });
             }
         }
-        self.job.progress.rows.fetch_add(self.lines.len() as u64, Ordering::Relaxed);
+        self.job
+            .progress
+            .rows
+            .fetch_add(self.lines.len() as u64, Ordering::Relaxed);
         self.lines.clear();
         self.wholes.clear();
         side.clear();
@@ -306,7 +318,14 @@ pub(super) fn work<'a>(
     let days = LocalDays::new(job.calendar);
     let mut worker = Worker {
         kernels: Kernels::new(job.contract, job.encoding, &job.key, days.clone(), job.pack, origins),
-        rows: Rows::new(job.contract, origins, &job.key, days, job.ingested_at),
+        rows: Rows::new(
+            job.contract,
+            origins,
+            &job.key,
+            days,
+            job.ingested_at,
+            job.suspect.clone(),
+        ),
         fields: vec![Vec::with_capacity(BLOCK_ROWS); job.contract.columns.len()],
         lines: Vec::with_capacity(BLOCK_ROWS),
         wholes: Vec::with_capacity(BLOCK_ROWS),
@@ -391,45 +410,51 @@ impl<'a> Worker<'a> {
         ordered.next += 1;
         let mut late = Vec::new();
         let rows = &mut self.rows;
-        let Ordered { known, tally, account, .. } = &mut *ordered;
+        let Ordered {
+            known, tally, account, ..
+        } = &mut *ordered;
         let good = rows.good.len() as u64;
         if let Some(tally) = tally {
             let contract = job.contract;
-            let refuse = |line: u32, refused: Refused| rejects.push(Reject {
-                line: u64::from(line),
-                refused,
-            });
+            let refuse = |line: u32, refused: Refused| {
+                rejects.push(Reject {
+                    line: u64::from(line),
+                    refused,
+                })
+            };
             let counted = tally.add(contract, &self.kernels.cells, rows, refuse);
             account.accepted += counted.0;
             account.duplicate += counted.1;
         } else if let Some(known) = known {
-            let mut failed = None;
-            let identities = &mut rows.identity;
-            rows.good.retain(|row| match known.take(identities[*row as usize]) {
-                Ok(Some(_)) => true,
-                Ok(None) => {
+            let identities: Vec<Identity> = rows.good.iter().map(|row| rows.identity[*row as usize]).collect();
+            let mut waits = Vec::with_capacity(identities.len());
+            known.take(&identities, &mut waits)?;
+            let mut waits = waits.into_iter();
+            rows.good.retain(|row| {
+                let waits = waits.next().unwrap_or(false);
+                if waits {
                     late.push(*row);
-                    false
                 }
-                Err(error) => {
-                    failed = Some(error);
-                    false
-                }
+                !waits
             });
-            if let Some(error) = failed {
-                return Err(error);
-            }
             account.accepted += good - late.len() as u64;
         } else {
             account.accepted += good;
         }
         account.read += read;
+        match &mut account.suspect {
+            Some(suspect) => suspect.merge(&rows.suspect),
+            None => account.suspect = Some(rows.suspect.clone()),
+        }
         account.blanked += self.kernels.blanked;
         account.rejected += rejects.len() as u64;
         account.unknown.append(&mut self.unknown.clone());
         rejects.sort_by_key(|reject| reject.line);
         for mut reject in rejects {
-            *account.reasons.entry(reject.refused.reason.code().to_owned()).or_insert(0) += 1;
+            *account
+                .reasons
+                .entry(reject.refused.reason.code().to_owned())
+                .or_insert(0) += 1;
             reject.line += first_line;
             account.rejects.push(reject);
         }
@@ -438,7 +463,11 @@ impl<'a> Worker<'a> {
         drop(ordered);
         turn.moved.notify_all();
         if let Some(reasons) = reasons {
-            let error = fail(Kind::Limit, "too_many_rejects", &[&job.shown, &job.limits.rejects_per_batch]);
+            let error = fail(
+                Kind::Limit,
+                "too_many_rejects",
+                &[&job.shown, &job.limits.rejects_per_batch],
+            );
             return Err(error.because(reasons));
         }
         Ok((first_line, batch, late))
@@ -468,7 +497,7 @@ impl<'a> Worker<'a> {
             let slices = order
                 .chunks(SLICE_ROWS)
                 .map(|rows| self.rows.arrays(cells, encoder.schema(), rows, first_line, stamp));
-            parts.push((month, encoder.encode(slices)?));
+            parts.push((month, encoder.encode(order.len(), slices)?));
         }
         let late = if late.is_empty() {
             None
@@ -497,7 +526,9 @@ impl<'a> Worker<'a> {
         let mut fields: Vec<_> = files.fields().iter().cloned().collect();
         for field in job.schema.fields() {
             if files.field_with_name(field.name()).is_err() {
-                let months = late.iter().map(|row| self.rows.day(*row).map(crate::time::calendar::month));
+                let months = late
+                    .iter()
+                    .map(|row| self.rows.day(*row).map(crate::time::calendar::month));
                 arrays.push(std::sync::Arc::new(StringArray::from_iter(months)) as ArrayRef);
                 fields.push(field.clone());
             }

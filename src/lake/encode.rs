@@ -14,8 +14,8 @@ use parquet::arrow::arrow_writer::{
 };
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::reader::ChunkReader;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
@@ -23,6 +23,11 @@ use crate::error::{Kind, Result, fail};
 
 /// Rows of one page: what a reader that knows the place of a value has to decode.
 const PAGE_ROWS: usize = 20_000;
+/// Bytes of a dictionary beyond which texts are written as they are.
+const DICTIONARY_BYTES: usize = 256 << 10;
+/// Rows below which a row group is packed by a codec without a working memory of its own: setting up
+/// zstd for every column of a small group costs more than it saves.
+const SMALL_ROWS: usize = 32_768;
 
 /// What is known of a table's columns beyond their types.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +39,9 @@ pub struct Layout {
 }
 
 /// The rows of a file in memory.
-pub(super) fn rows<R: ChunkReader + 'static>(bytes: R) -> Result<impl Iterator<Item = Result<arrow::array::RecordBatch>>> {
+pub(super) fn rows<R: ChunkReader + 'static>(
+    bytes: R,
+) -> Result<impl Iterator<Item = Result<arrow::array::RecordBatch>>> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(broken)?;
@@ -46,11 +53,14 @@ pub(super) fn rows<R: ChunkReader + 'static>(bytes: R) -> Result<impl Iterator<I
 pub struct Encoder {
     schema: SchemaRef,
     factory: Arc<ArrowRowGroupWriterFactory>,
+    small: Arc<ArrowRowGroupWriterFactory>,
 }
 
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encoder").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("Encoder")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,14 +76,19 @@ fn broken(cause: ParquetError) -> crate::Error {
     fail(Kind::Bug, "batch_shape", &[]).because(cause)
 }
 
+/// The codec of row groups of the usual size.
+fn dense() -> Result<Compression> {
+    ZstdLevel::try_new(1).map(Compression::ZSTD).map_err(broken)
+}
+
 /// The properties of a table's files.
-fn properties(schema: &Schema, layout: &Layout) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(1).map_err(broken)?;
+fn properties(schema: &Schema, layout: &Layout, codec: Compression) -> Result<WriterProperties> {
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_created_by(concat!("fenghuo ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(codec)
         .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_max_row_group_row_count(None);
     for field in schema.fields() {
         let path = || ColumnPath::from(field.name().as_str());
@@ -109,15 +124,16 @@ fn properties(schema: &Schema, layout: &Layout) -> Result<WriterProperties> {
 
 /// A writer of one file of the table; it shares schema and properties with the encoder.
 pub(super) fn file(schema: &SchemaRef, layout: &Layout) -> Result<SerializedFileWriter<Vec<u8>>> {
-    Ok(writer(schema, layout)?.0)
+    Ok(writer(schema, layout, dense()?)?.0)
 }
 
 fn writer(
     schema: &SchemaRef,
     layout: &Layout,
+    codec: Compression,
 ) -> Result<(SerializedFileWriter<Vec<u8>>, ArrowRowGroupWriterFactory)> {
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(schema, layout)?)
+        .with_properties(properties(schema, layout, codec)?)
         .with_skip_arrow_metadata(true);
     ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)
         .and_then(ArrowWriter::into_serialized_writer)
@@ -130,10 +146,12 @@ impl Encoder {
     /// # Errors
     /// `Bug` for a type that Parquet lacks.
     pub(super) fn new(schema: SchemaRef, layout: &Layout) -> Result<Encoder> {
-        let (_, factory) = writer(&schema, layout)?;
+        let (_, factory) = writer(&schema, layout, dense()?)?;
+        let (_, small) = writer(&schema, layout, Compression::LZ4_RAW)?;
         Ok(Encoder {
             schema,
             factory: Arc::new(factory),
+            small: Arc::new(small),
         })
     }
 
@@ -142,12 +160,13 @@ impl Encoder {
         &self.schema
     }
 
-    /// Encodes a row group from slices of rows, each an array a column.
+    /// Encodes a row group of `rows` rows from slices of them, each an array a column.
     ///
     /// # Errors
     /// `Bug` where the arrays are not of the schema; whatever `slices` fails with.
-    pub fn encode(&self, slices: impl IntoIterator<Item = Result<Vec<ArrayRef>>>) -> Result<Encoded> {
-        let mut writers = self.factory.create_column_writers(0).map_err(broken)?;
+    pub fn encode(&self, rows: usize, slices: impl IntoIterator<Item = Result<Vec<ArrayRef>>>) -> Result<Encoded> {
+        let factory = if rows < SMALL_ROWS { &self.small } else { &self.factory };
+        let mut writers = factory.create_column_writers(0).map_err(broken)?;
         let mut rows = 0;
         for slice in slices {
             let slice = slice?;

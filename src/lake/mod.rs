@@ -22,9 +22,9 @@ use object_store::ObjectStore;
 use crate::error::{Kind, Result, fail};
 
 pub use digest::RowDigest;
+pub use encode::{Encoded, Encoder, Layout};
 pub use lease::Lease;
 pub use release::{Release, ReleaseTable};
-pub use encode::{Encoded, Encoder, Layout};
 pub use stage::{Stage, Staged};
 pub use table::{Appended, Commit, Table};
 

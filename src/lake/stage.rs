@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::Add;
-use object_store::{ObjectStore, ObjectStoreExt};
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::file::writer::SerializedFileWriter;
 use tokio::io::AsyncWriteExt;
 
@@ -69,7 +69,9 @@ pub struct Stage {
 
 impl std::fmt::Debug for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("Stage")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +84,10 @@ impl Stage {
         layout: Layout,
         store: Arc<dyn ObjectStore>,
     ) -> Stage {
-        let fields = schema.fields().iter().filter(|field| Some(field.name()) != partition.as_ref());
+        let fields = schema
+            .fields()
+            .iter()
+            .filter(|field| Some(field.name()) != partition.as_ref());
         let file_schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
         Stage {
             table: table.to_owned(),
@@ -183,9 +188,17 @@ impl Stage {
         self.hand_over(&mut file).await?;
         file.upload.shutdown().await.map_err(failed)?;
         let path = Path::from(file.name.as_str());
-        let stored = self.store.head(&path).await.map_err(|cause| store_error(&self.table, cause))?;
+        let stored = self
+            .store
+            .head(&path)
+            .await
+            .map_err(|cause| store_error(&self.table, cause))?;
         if stored.size != file.bytes as u64 {
-            return Err(fail(Kind::Unavailable, "rows_differ", &[&self.table, &file.bytes, &stored.size]));
+            return Err(fail(
+                Kind::Unavailable,
+                "rows_differ",
+                &[&self.table, &file.bytes, &stored.size],
+            ));
         }
         let partition_values = match &self.partition {
             Some(column) => HashMap::from([(column.clone(), partition)]),
@@ -233,7 +246,12 @@ impl Stage {
             }
         }
         for (partition, slices) in parts {
-            let encoded = encoder.encode(slices.into_iter().map(Ok))?;
+            let rows = slices
+                .iter()
+                .filter_map(|slice| slice.first())
+                .map(|array| array.len())
+                .sum();
+            let encoded = encoder.encode(rows, slices.into_iter().map(Ok))?;
             self.append(partition, encoded).await?;
         }
         Ok(())

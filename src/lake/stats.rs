@@ -85,7 +85,8 @@ fn range(statistics: &Statistics, logical: Option<&LogicalType>) -> Option<Range
             let exact = found.min_is_exact() && found.max_is_exact();
             let text = |bytes: Option<&[u8]>| {
                 let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
-                text.filter(|text| exact && text.len() <= TEXT_BYTES).map_or(Value::Null, Value::from)
+                text.filter(|text| exact && text.len() <= TEXT_BYTES)
+                    .map_or(Value::Null, Value::from)
             };
             (text(found.min_bytes_opt()), text(found.max_bytes_opt()))
         }

@@ -365,7 +365,9 @@ impl Table {
         for file in state.log_data().iter() {
             let remove = file.remove_action(true);
             let values = remove.partition_values.as_ref();
-            let value = column.as_ref().and_then(|column| values?.get(column).cloned().flatten());
+            let value = column
+                .as_ref()
+                .and_then(|column| values?.get(column).cloned().flatten());
             if partitions.contains(&value) {
                 actions.push(Action::Remove(remove));
             }
@@ -374,7 +376,10 @@ impl Table {
         match self.commit(actions, SaveMode::Overwrite, staged.rows, commit).await {
             Ok(version) => Ok(Appended::Stored(version)),
             Err(error) => {
-                self.inner.update_state().await.map_err(|cause| table_error(&self.name, cause))?;
+                self.inner
+                    .update_state()
+                    .await
+                    .map_err(|cause| table_error(&self.name, cause))?;
                 match &commit.batch_id {
                     Some(batch) if self.state_of(batch).await? >= commit.turn => Ok(Appended::AlreadyThere),
                     _ => Err(error),
@@ -392,7 +397,10 @@ impl Table {
         staged: &Staged,
         file: usize,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-        let add = staged.adds.get(file).ok_or_else(|| fail(Kind::Missing, "table_missing", &[&self.name]))?;
+        let add = staged
+            .adds
+            .get(file)
+            .ok_or_else(|| fail(Kind::Missing, "table_missing", &[&self.name]))?;
         let store = self.inner.log_store().object_store(None);
         let path = object_store::path::Path::from(add.path.as_str());
         let failed = |cause| store_error(&self.name, cause);
@@ -409,7 +417,10 @@ impl Table {
         let store = self.inner.log_store().object_store(None);
         for add in staged.adds {
             let path = object_store::path::Path::from(add.path.as_str());
-            store.delete(&path).await.map_err(|cause| store_error(&self.name, cause))?;
+            store
+                .delete(&path)
+                .await
+                .map_err(|cause| store_error(&self.name, cause))?;
         }
         Ok(())
     }
@@ -430,7 +441,8 @@ impl Table {
             .with_metadata(metadata)
             .with_cleanup_expired_logs(Some(false));
         if let Some(batch) = &commit.batch_id {
-            properties = properties.with_application_transaction(Transaction::new(self.transaction(batch), commit.turn));
+            properties =
+                properties.with_application_transaction(Transaction::new(self.transaction(batch), commit.turn));
         }
         let partition_by = self
             .inner
@@ -513,7 +525,13 @@ fn day_ranges(days: &[i32]) -> String {
     let runs = days.chunk_by(|left, right| left + 1 == *right);
     let ranges = runs.filter_map(|run| Some((run.first()?, run.last()?)));
     ranges
-        .map(|(first, last)| if first == last { text(*first) } else { format!("{}/{}", text(*first), text(*last)) })
+        .map(|(first, last)| {
+            if first == last {
+                text(*first)
+            } else {
+                format!("{}/{}", text(*first), text(*last))
+            }
+        })
         .collect::<Vec<_>>()
         .join(",")
 }

@@ -15,6 +15,7 @@ use crate::error::{Kind, Result, fail, io_error};
 use crate::ingest::{arrival, batch};
 use crate::lake::{Lake, Release};
 use crate::pipeline::files::Assigned;
+use crate::pipeline::run::{Outcome, Record, Run};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -41,7 +42,13 @@ async fn stored(lake: &Lake, release: &Release, limits: &Limits) -> Result<HashM
         let (Some(names), Some(times)) = (names, times) else {
             return Err(fail(Kind::Bug, "batch_shape", &[]));
         };
-        found.extend(names.iter().flatten().map(str::to_owned).zip(times.values().iter().copied()));
+        found.extend(
+            names
+                .iter()
+                .flatten()
+                .map(str::to_owned)
+                .zip(times.values().iter().copied()),
+        );
     }
     Ok(found)
 }
@@ -92,4 +99,21 @@ pub fn remove(file: &Assigned) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl Run<'_> {
+    /// Removes the source files of a run whose time is up.
+    pub(super) async fn purge(&self, files: &[Assigned], record: &mut Record<'_>, outcome: &mut Outcome) -> Result<()> {
+        if outcome.release == 0 {
+            return Ok(());
+        }
+        let release = self.lake.release(outcome.release).await?;
+        let limits = &self.site.settings.limits;
+        for file in due(self.lake, &release, limits, files, self.clock.now()).await? {
+            remove(&file)?;
+            record.step("purge", &file.shown, "ok", 0, String::new());
+            outcome.purged.push(file.shown);
+        }
+        Ok(())
+    }
 }

@@ -18,7 +18,7 @@ use crate::model::{Builder, Failure, Models, check};
 use crate::pipeline::files::{Assigned, assign, contracts};
 use crate::pipeline::plan::{Plan, Sources, Step, sources};
 use crate::pipeline::record::{RunRecord, StepRecord};
-use crate::pipeline::{Definition, pages, purge};
+use crate::pipeline::{Definition, pages};
 use crate::protect::SiteKey;
 use crate::time::{Clock, rfc3339};
 
@@ -76,14 +76,14 @@ pub struct Outcome {
 
 /// Collects the steps of a run.
 #[derive(Debug)]
-struct Record<'a> {
+pub(super) struct Record<'a> {
     clock: &'a dyn Clock,
     steps: Vec<StepRecord>,
     since: i64,
 }
 
 impl Record<'_> {
-    fn step(&mut self, kind: &'static str, name: &str, status: &'static str, rows: u64, message: String) {
+    pub(super) fn step(&mut self, kind: &'static str, name: &str, status: &'static str, rows: u64, message: String) {
         let now = self.clock.now();
         self.steps.push(StepRecord {
             kind,
@@ -124,7 +124,15 @@ impl Run<'_> {
             .filter(|file| definition.ingests(&file.contract))
             .collect();
         let refused = self
-            .ingest(&contracts, &files, false, lease.fence(), &mut record, &mut outcome, watch)
+            .ingest(
+                &contracts,
+                &files,
+                false,
+                lease.fence(),
+                &mut record,
+                &mut outcome,
+                watch,
+            )
             .await?;
         let built = self
             .build(
@@ -205,20 +213,6 @@ impl Run<'_> {
             return Err(refused.remove(0).1);
         }
         partial(refused, outcome)
-    }
-
-    async fn purge(&self, files: &[Assigned], record: &mut Record<'_>, outcome: &mut Outcome) -> Result<()> {
-        if outcome.release == 0 {
-            return Ok(());
-        }
-        let release = self.lake.release(outcome.release).await?;
-        let limits = &self.site.settings.limits;
-        for file in purge::due(self.lake, &release, limits, files, self.clock.now()).await? {
-            purge::remove(&file)?;
-            record.step("purge", &file.shown, "ok", 0, String::new());
-            outcome.purged.push(file.shown);
-        }
-        Ok(())
     }
 
     /// Takes a stored batch back, under the site lease; its file and rows.
@@ -608,7 +602,7 @@ fn partial(refused: Vec<(String, Error)>, outcome: Outcome) -> Result<Outcome> {
             vec![Problem {
                 place,
                 message: error.message().clone(),
-                excerpt: None,
+                excerpt: (!error.causes().is_empty()).then(|| error.causes().join("; ")),
             }]
         } else {
             error.problems().to_vec()

@@ -34,9 +34,9 @@ struct Hexagon {
 impl Hexagon {
     fn new(cell: i64) -> Option<Hexagon> {
         let corners: [(f64, f64); 6] = boundary(cell)?.try_into().ok()?;
-        let centre = corners
-            .iter()
-            .fold((0.0, 0.0), |sum, corner| (sum.0 + corner.0 / 6.0, sum.1 + corner.1 / 6.0));
+        let centre = corners.iter().fold((0.0, 0.0), |sum, corner| {
+            (sum.0 + corner.0 / 6.0, sum.1 + corner.1 / 6.0)
+        });
         let mut edges = [[0f32; 3]; 6];
         for (at, edge) in edges.iter_mut().enumerate() {
             let from = (corners[at].0 - centre.0, corners[at].1 - centre.1);
@@ -145,7 +145,10 @@ mod tests {
     /// Points spread over a box by a counter, so that the test needs no random numbers.
     fn points(west: f64, south: f64, width: f64, count: u32) -> impl Iterator<Item = (f64, f64)> {
         (0..count).map(move |n| {
-            let (x, y) = ((f64::from(n) * 0.754_877_666_2).fract(), (f64::from(n) * 0.569_840_291).fract());
+            let (x, y) = (
+                (f64::from(n) * 0.754_877_666_2).fract(),
+                (f64::from(n) * 0.569_840_291).fract(),
+            );
             (west + x * width, south + y * width)
         })
     }
@@ -171,7 +174,11 @@ mod tests {
     fn points_beside_an_edge_and_off_the_earth_are_right_too() {
         let mut cache = CellCache::new(9);
         let home = cell(117.18, 34.26, 9).unwrap();
-        for (corner, next) in boundary(home).unwrap().iter().zip(boundary(home).unwrap().iter().cycle().skip(1)) {
+        for (corner, next) in boundary(home)
+            .unwrap()
+            .iter()
+            .zip(boundary(home).unwrap().iter().cycle().skip(1))
+        {
             for n in 0..=200 {
                 let along = f64::from(n) / 200.0;
                 for side in [-3e-7, -1e-7, -1e-8, 0.0, 1e-8, 1e-7, 3e-7] {

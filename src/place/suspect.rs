@@ -90,6 +90,23 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// The finding as tables hold it: its kind and shares.
+    #[must_use]
+    pub fn code(&self) -> String {
+        match self {
+            Finding::Swapped { share } => format!("swapped {share:.3}"),
+            Finding::Zero { share } => format!("zero {share:.3}"),
+            Finding::Outside { share } => format!("outside {share:.3}"),
+            Finding::Shifted {
+                towards,
+                share_declared,
+                share_other,
+            } => format!("shifted {towards} {share_declared:.3} {share_other:.3}"),
+        }
+    }
+}
+
 /// What the positions of a batch look like; grows point by point, and workers' parts are merged.
 #[derive(Debug, Clone)]
 pub struct Suspect {

@@ -66,15 +66,26 @@ impl MacKey {
     /// The token of a text, after normalising.
     pub fn token(&self, text: &str) -> i64 {
         let mut mac = self.0.clone();
-        if text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_lowercase())
-        {
+        if is_normal(text) {
             mac.update(text.as_bytes());
         } else {
             mac.update(normal(text).as_bytes());
         }
         first_eight(&mac.finalize().into_bytes())
+    }
+
+    /// The token of bytes that need no normalising: ASCII without blanks and lower case; `None` for all
+    /// others.
+    pub fn token_of_plain(&self, bytes: &[u8]) -> Option<i64> {
+        if !bytes
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_lowercase())
+        {
+            return None;
+        }
+        let mut mac = self.0.clone();
+        mac.update(bytes);
+        Some(first_eight(&mac.finalize().into_bytes()))
     }
 
     /// The token of raw parts, each ended by its length so that no two lists of parts collide.
@@ -92,6 +103,17 @@ fn first_eight(digest: &[u8]) -> i64 {
     let mut bytes = [0u8; 8];
     bytes.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(bytes)
+}
+
+/// Whether normalising would change nothing, as far as bytes tell: ASCII without blanks and lower
+/// case, and the CJK ideographs, which have neither.
+fn is_normal(text: &str) -> bool {
+    text.bytes().all(|byte| match byte {
+        0x21..=0x7E => !byte.is_ascii_lowercase(),
+        // first bytes of U+4000 to U+9FFF, and continuations, which follow no other first byte here
+        0xE4..=0xE9 | 0x80..=0xBF => true,
+        _ => false,
+    })
 }
 
 /// The same number in its many spellings: full-width forms, blanks, lower case.
@@ -138,6 +160,44 @@ mod tests {
         assert!(SiteKey::from_hex(&"00".repeat(32)).is_none());
         assert!(SiteKey::from_hex("abc").is_none());
         assert!(SiteKey::from_hex(&"0g".repeat(32)).is_none());
+    }
+
+    /// An attacker with the tokens, the code and the configuration, and without the key, tries every
+    /// number that can be meant.
+    #[test]
+    fn a_dictionary_of_all_numbers_recovers_none_without_the_key() {
+        let number = |n: u32| format!("138{:08}", n * 1_237);
+        let mac = key().purpose("token/source.alarm/caller_phone");
+        let tokens: std::collections::HashSet<i64> = (0..10_000).map(|n| mac.token(&number(n))).collect();
+        assert_eq!(tokens.len(), 10_000);
+        let plain = |text: &str| first_eight(&<Sha256 as sha2::Digest>::digest(text));
+        let guesses: Vec<MacKey> = [
+            "00".repeat(31) + "01",
+            "0123456789abcdef".repeat(2) + &"fedcba9876543210".repeat(2),
+        ]
+        .iter()
+        .filter_map(|hex| SiteKey::from_hex(hex))
+        .map(|key| key.purpose("token/source.alarm/caller_phone"))
+        .collect();
+        let other_field = key().purpose("token/source.alarm/caller_id_no");
+        let mut recovered = 0;
+        for n in 0..10_000 {
+            let text = number(n);
+            recovered += usize::from(tokens.contains(&plain(&text)));
+            recovered += guesses
+                .iter()
+                .filter(|guess| tokens.contains(&guess.token(&text)))
+                .count();
+            // the key of one field, were it known, opens no other
+            recovered += usize::from(tokens.contains(&other_field.token(&text)));
+        }
+        assert_eq!(recovered, 0);
+        // the same attack on a plain hash finds everybody
+        let hashes: std::collections::HashSet<i64> = (0..10_000).map(|n| plain(&number(n))).collect();
+        assert_eq!(
+            (0..10_000).filter(|n| hashes.contains(&plain(&number(*n)))).count(),
+            10_000
+        );
     }
 
     #[test]

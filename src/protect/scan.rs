@@ -26,6 +26,34 @@ pub fn first(bytes: &[u8], pack: Pack) -> Option<Hit> {
     found
 }
 
+/// Whether a text can hold an identifier at all, as far as a few of its bytes tell: most texts cannot,
+/// and need no closer look.
+pub fn possible(bytes: &[u8], pack: Pack) -> bool {
+    // the shortest run of digits in a number of the pack
+    let run = match pack {
+        Pack::Cn => 11,
+        Pack::Us => 2,
+        Pack::Eu => 9,
+    };
+    // every run of that length has a digit at one of these places
+    let mut at = run - 1;
+    while let Some(byte) = bytes.get(at) {
+        if byte.is_ascii_digit() {
+            let before = bytes[..at]
+                .iter()
+                .rev()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
+            let after = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if before + after >= run {
+                return true;
+            }
+        }
+        at += run;
+    }
+    memchr::memchr(b'@', bytes).is_some()
+}
+
 /// Calls `found` for every identifier in `bytes` until it answers `false`.
 pub fn each(bytes: &[u8], pack: Pack, found: &mut dyn FnMut(Hit) -> bool) {
     let mut at = 0;
@@ -206,6 +234,31 @@ fn mail(bytes: &[u8], at: usize) -> Option<Hit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_called_impossible_holds_nothing() {
+        let mut state = 88_172_645_463_325_252u64;
+        let mut possible_ones = 0;
+        for _ in 0..200_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            // mostly digits, so that numbers of every length come up
+            let text: Vec<u8> = (0..state % 40)
+                .map(|at| b"0123456789013800x-@.+86"[((state >> (at % 48)) % 23) as usize])
+                .collect();
+            for pack in [Pack::Cn, Pack::Us, Pack::Eu] {
+                if possible(&text, pack) {
+                    possible_ones += 1;
+                } else {
+                    assert!(first(&text, pack).is_none(), "{:?}", String::from_utf8_lossy(&text));
+                }
+            }
+        }
+        assert!(possible_ones > 1_000);
+        assert!(!possible(b"55031c8db3a7f971bd141ad166537ffe", Pack::Cn));
+        assert!(possible(b"call 13800138000 now", Pack::Cn));
+    }
 
     fn pattern(text: &str, pack: Pack) -> Option<&'static str> {
         first(text.as_bytes(), pack).map(|hit| hit.pattern)

@@ -92,8 +92,14 @@ mod tests {
             // steps of 97 minutes pass over every clock change at another distance
             for step in 0..540_000i64 {
                 let micros = -946_771_200_000_000 + step * 97 * 60_000_000;
-                assert_eq!(days.day_and_hour(micros), calendar.day_and_hour(micros), "{zone} {micros}");
-                let wall = chrono::DateTime::from_timestamp_micros(micros).expect("in range").naive_utc();
+                assert_eq!(
+                    days.day_and_hour(micros),
+                    calendar.day_and_hour(micros),
+                    "{zone} {micros}"
+                );
+                let wall = chrono::DateTime::from_timestamp_micros(micros)
+                    .expect("in range")
+                    .naive_utc();
                 assert_eq!(days.instant(micros), calendar.instant(wall).ok(), "{zone} wall {wall}");
             }
         }

@@ -148,7 +148,14 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 /// All text of a file: its bytes, and the decoded text columns of Parquet, since pages are compressed.
 /// Numbers are left out: among a million keyed tokens some look like an identity number by chance.
 fn texts(path: &Path) -> Vec<Vec<u8>> {
-    let mut texts = vec![std::fs::read(path).expect("a file")];
+    let mut bytes = std::fs::read(path).expect("a file");
+    if path.extension().is_some_and(|ending| ending == "parquet") {
+        // in compressed pages digits stand beside each other by chance; the values are read below, and
+        // what is not compressed is the footer with its statistics
+        let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().expect("four bytes"));
+        bytes.drain(..bytes.len() - 8 - length as usize);
+    }
+    let mut texts = vec![bytes];
     if path.extension().is_some_and(|ending| ending == "parquet") {
         let file = std::fs::File::open(path).expect("a file");
         let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)

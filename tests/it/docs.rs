@@ -65,14 +65,21 @@ fn fits(expected: &[String], lines: &[&str]) -> bool {
 }
 
 fn execute(page: &str) {
+    execute_in(page, |dir| {
+        let site = dir.join("demo");
+        copy(city(), &site);
+        crate::support::write_key(&site);
+        std::fs::copy(city().join("keys/site.key"), site.join("keys/site.key")).expect("the city's own key");
+    });
+}
+
+/// Executes a page in a folder that `prepare` has filled.
+fn execute_in(page: &str, prepare: impl FnOnce(&Path)) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let steps = steps(&std::fs::read_to_string(&path).expect("a page"));
     assert!(steps.len() >= 3, "{page} has no console blocks to execute");
     let dir = folder();
-    let site = dir.path().join("demo");
-    copy(city(), &site);
-    crate::support::write_key(&site);
-    std::fs::copy(city().join("keys/site.key"), site.join("keys/site.key")).expect("the city's own key");
+    prepare(dir.path());
     let program = PathBuf::from(env!("CARGO_BIN_EXE_fenghuo"));
     let mut script = String::new();
     for (at, step) in steps.iter().enumerate() {
@@ -129,6 +136,16 @@ fn the_chinese_readme_tour_runs_as_printed() {
 #[test]
 fn one_warning_is_traced_back_to_its_source_lines() {
     execute("docs/guide/trace.md");
+}
+
+#[test]
+fn a_newcomer_takes_a_file_of_calls_to_a_map() {
+    let Some(calls) = crate::support::shared("calls/montgomery_pa_911.csv.gz") else {
+        return;
+    };
+    execute_in("docs/guide/your-city.md", |dir| {
+        std::fs::copy(calls, dir.join("calls.csv.gz")).expect("a copy");
+    });
 }
 
 #[test]

@@ -7,13 +7,16 @@
     reason = "a test fails loudly and says what it skipped"
 )]
 
+mod arrival;
 mod boundary;
 mod cli;
+mod corpus_dialects;
 mod corpus_positions;
 mod corpus_times;
 mod crash;
 mod demo;
 mod docs;
+mod hostile;
 mod page;
 mod sites;
 mod support;

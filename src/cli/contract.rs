@@ -1,0 +1,238 @@
+//! `fenghuo contract`: draft a contract from samples, explain a file against one, and print the SELECT
+//! that its source's administrator runs.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::cli::clock::SystemClock;
+use crate::cli::open::Opened;
+use crate::cli::print::Printer;
+use crate::config::settings::Pack;
+use crate::config::{Site, text};
+use crate::contract::Contract;
+use crate::contract::source_sql::{SqlDialect, select};
+use crate::error::{Error, Kind, Result, fail, io_error};
+use crate::ingest::infer::{Sample, infer};
+use crate::ingest::{explain, unpacked};
+use crate::pipeline::files::{assign, contracts};
+use crate::time::Clock;
+
+/// Bytes of a file that a draft is made from.
+const SAMPLE_BYTES: u64 = 8 << 20;
+
+/// Draft a contract, check a file against one, or print its SELECT
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Draft a contract from samples
+    Infer {
+        /// Files of the source
+        #[arg(id = "samples", value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// Name of the contract, the first file's where it is not given
+        #[arg(long = "name", id = "draft_name", value_name = "NAME")]
+        name: Option<String>,
+        /// Model to draft the adapter for, such as core.alarm
+        #[arg(long = "to", id = "draft_to", value_name = "MODEL")]
+        to: Option<String>,
+        /// Write the drafts into the site instead of printing them
+        #[arg(long = "write", id = "draft_write")]
+        write: bool,
+    },
+    /// Explain a file against a contract without writing anything
+    Check {
+        /// File to explain
+        #[arg(id = "checked_file", value_name = "FILE")]
+        file: PathBuf,
+        /// Contract, where it is not the one that claims the file
+        #[arg(long = "contract", id = "checked_contract", value_name = "NAME")]
+        contract: Option<String>,
+    },
+    /// Print the SELECT of the allowed columns
+    SourceSql {
+        /// Contract
+        #[arg(id = "exported_contract", value_name = "CONTRACT")]
+        contract: String,
+        /// postgres, oracle or mysql
+        #[arg(long = "dialect", id = "sql_dialect", value_name = "DIALECT", value_parser = ["postgres", "oracle", "mysql"], default_value = "postgres")]
+        dialect: String,
+        /// Table of the source
+        #[arg(long = "table", id = "source_table", value_name = "TABLE")]
+        table: Option<String>,
+    },
+}
+
+pub(super) fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
+    match &args.action {
+        Action::Infer { files, name, to, write } => draft(site, files, name.as_deref(), to.as_deref(), *write, printer),
+        Action::Check { file, contract } => check(site, file, contract.as_deref(), printer),
+        Action::SourceSql {
+            contract,
+            dialect,
+            table,
+        } => {
+            let site = Site::open(site)?;
+            let found = named(&contracts(&site)?, contract)?.clone();
+            let dialect = SqlDialect::NAMES.into_iter().find(|(name, _)| name == dialect);
+            let dialect = dialect.map_or(SqlDialect::Postgres, |(_, dialect)| dialect);
+            printer.data(&select(&found, table.as_deref().unwrap_or(contract), dialect))
+        }
+    }
+}
+
+/// A contract by its name.
+fn named<'c>(contracts: &'c [Contract], name: &str) -> Result<&'c Contract> {
+    contracts.iter().find(|contract| contract.name == name).ok_or_else(|| {
+        let known: Vec<&str> = contracts.iter().map(|contract| contract.name.as_str()).collect();
+        let near = text::closest(name, known.iter().copied()).unwrap_or("—");
+        fail(Kind::Missing, "no_contract", &[&name]).hint("no_contract_hint", &[&near, &known.join(" ")])
+    })
+}
+
+fn draft(
+    site: &Path,
+    files: &[PathBuf],
+    name: Option<&str>,
+    to: Option<&str>,
+    write: bool,
+    printer: &Printer,
+) -> Result<()> {
+    // a draft needs no site, unless it is written into one
+    let opened = if write {
+        Some(Site::open(site)?)
+    } else {
+        Site::open(site).ok()
+    };
+    let pack = opened
+        .as_ref()
+        .map_or(Pack::Cn, |site| site.settings.site.identifier_pack);
+    let mut heads = Vec::new();
+    for file in files {
+        let mut bytes = Vec::new();
+        let reader = unpacked(file)?;
+        let failed = |cause: std::io::Error| io_error(file, &cause);
+        reader.take(SAMPLE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        let whole = bytes.len() as u64 <= SAMPLE_BYTES;
+        heads.push((file.display().to_string(), bytes, whole));
+    }
+    let samples: Vec<Sample<'_>> = heads
+        .iter()
+        .map(|(name, bytes, whole)| Sample {
+            name,
+            bytes,
+            whole: *whole,
+        })
+        .collect();
+    let first = files
+        .first()
+        .and_then(|file| file.file_name())
+        .map(|name| name.to_string_lossy().into_owned());
+    let first = first.unwrap_or_default();
+    let name = name.unwrap_or_else(|| first.split('.').next().unwrap_or("source"));
+    let draft = infer(name, &samples, to, pack)?;
+    for note in &draft.notes {
+        printer.line(note);
+    }
+    if !draft.forbidden.is_empty() {
+        printer.say("infer_forbidden", &[&draft.forbidden.join(", ")]);
+    }
+    let mut parts = vec![(format!("pipelines/contracts/{name}.toml"), draft.contract)];
+    if let (Some(to), Some(adapter)) = (to, draft.adapter) {
+        parts.push((format!("sql/{}.sql", to.replace('.', "/")), adapter));
+    }
+    if write {
+        let lists = draft.codes.into_iter();
+        parts.extend(lists.map(|(list, text)| (format!("pipelines/codes/{list}.csv"), text)));
+    }
+    match opened.filter(|_| write) {
+        Some(site) => {
+            for (path, text) in &parts {
+                // a code list that is there already was decided by somebody
+                if path.ends_with(".csv") && site.path(path).exists() {
+                    printer.say("infer_kept", &[path]);
+                    continue;
+                }
+                put(&site.path(path), text)?;
+                printer.say("infer_written", &[path]);
+            }
+            Ok(())
+        }
+        None => {
+            let many = parts.len() > 1;
+            for (path, text) in &parts {
+                let mark = if path.ends_with(".sql") { "--" } else { "#" };
+                let head = if many {
+                    format!("{mark} ==== {path} ====\n")
+                } else {
+                    String::new()
+                };
+                printer.data(&format!("{head}{text}"))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Writes a new file; what a person wrote is never overwritten.
+fn put(path: &Path, text: &str) -> Result<()> {
+    let failed = |cause: std::io::Error| -> Error {
+        if cause.kind() == std::io::ErrorKind::AlreadyExists {
+            fail(Kind::Conflict, "infer_exists", &[&path.display()])
+        } else {
+            io_error(path, &cause)
+        }
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut file = std::fs::File::create_new(path).map_err(failed)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)
+}
+
+fn check(site: &Path, file: &Path, name: Option<&str>, printer: &Printer) -> Result<()> {
+    let opened = Opened::at(site)?;
+    let contracts = contracts(&opened.site)?;
+    let contract = match name {
+        Some(name) => named(&contracts, name)?.clone(),
+        None => {
+            let same = |path: &Path| path.canonicalize().ok() == file.canonicalize().ok();
+            let claimed = assign(&opened.site, &contracts)?;
+            let claimed = claimed.into_iter().find(|assigned| same(&assigned.path));
+            claimed.map(|assigned| assigned.contract).ok_or_else(|| {
+                fail(Kind::Input, "check_unclaimed", &[&file.display()]).hint("check_unclaimed_hint", &[])
+            })?
+        }
+    };
+    let shown = file.display().to_string();
+    let found = explain(&contract, file, &shown, &opened.site.settings, SystemClock.now())?;
+    let good = found.read - found.rejected;
+    printer.say(
+        "check_account",
+        &[&contract.name, &found.read, &good, &found.rejected, &found.blanked],
+    );
+    for finding in &found.findings {
+        printer.finding(&shown, finding);
+    }
+    if !found.unknown.is_empty() {
+        printer.say("check_unknown", &[&found.unknown.join(", ")]);
+    }
+    let mut table = String::from("column,reason,rows\n");
+    for ((column, reason), rows) in &found.reasons {
+        table.push_str(&format!("{column},{reason},{rows}\n"));
+    }
+    if found.rejected == 0 {
+        return Ok(());
+    }
+    printer.data(&table)?;
+    let error = fail(
+        Kind::Check,
+        "check_failed_rows",
+        &[&shown, &found.rejected, &found.read],
+    );
+    Err(error.with_problems(found.problems))
+}

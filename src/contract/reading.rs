@@ -1,0 +1,135 @@
+//! How a contract says that its files are read: arrival, dialect, times and numbers.
+
+use crate::contract::column::ColumnType;
+use crate::contract::dialect::Dialect;
+use crate::contract::file::ColumnFile;
+use crate::contract::number::NumberStyle;
+use crate::contract::resolve::{Complete, Resolver};
+use crate::message::Message;
+use crate::time::parse::{TimeFormat, TimeRules};
+
+impl Resolver<'_> {
+    pub(super) fn complete(&mut self) -> Option<Complete> {
+        let given = self.merged.complete.as_deref().unwrap_or("as_found");
+        let seconds = given
+            .strip_prefix("stable ")
+            .and_then(|rest| rest.trim().strip_suffix('s'));
+        if let Some(seconds) = seconds.and_then(|seconds| seconds.parse().ok()) {
+            return Some(Complete::Stable(seconds));
+        }
+        let known = [
+            ("as_found", Complete::AsFound),
+            ("marker", Complete::Marker),
+            ("manifest", Complete::Manifest),
+            ("stable 120s", Complete::Stable(120)),
+        ];
+        self.choice(given, &known)
+    }
+
+    pub(super) fn after(&mut self) -> Option<Option<i64>> {
+        let given = self.merged.after.as_deref().unwrap_or("purge 72h");
+        let hours = given
+            .strip_prefix("purge ")
+            .and_then(|rest| rest.trim().strip_suffix('h'));
+        if let Some(hours) = hours.and_then(|hours| hours.parse().ok()) {
+            return Some(Some(hours));
+        }
+        self.choice(given, &[("leave", None), ("purge 72h", Some(72))])
+    }
+
+    pub(super) fn times(&mut self, kind: ColumnType, given: &ColumnFile) -> Option<TimeRules> {
+        let default = match kind {
+            ColumnType::Date => "%Y-%m-%d",
+            _ => "%Y-%m-%d %H:%M:%S",
+        };
+        let default = [default.to_owned()];
+        let patterns = given.format.as_ref().map_or(&default[..], |format| format.all());
+        let mut formats = Vec::with_capacity(patterns.len());
+        for pattern in patterns {
+            match TimeFormat::parse(pattern) {
+                Some(format) => formats.push(format),
+                None => self.problem(pattern, Message::new("contract_time_format", &[pattern])),
+            }
+        }
+        (formats.len() == patterns.len()).then(|| TimeRules::new(formats, given.hour24.unwrap_or(false)))
+    }
+
+    /// The column that dates times of day: it stands before them, so that it is read first.
+    #[expect(clippy::option_option, reason = "no such column is not a wrong one")]
+    pub(super) fn dated_by(
+        &mut self,
+        name: &str,
+        kind: ColumnType,
+        given: &ColumnFile,
+        times: &TimeRules,
+    ) -> Option<Option<usize>> {
+        let only_time = kind == ColumnType::Timestamp && times.is_time_only();
+        let columns = &self.merged.columns.0;
+        let own = columns.iter().position(|(known, _)| known == name);
+        let found = given.after.as_ref().map(|after| {
+            let at = columns.iter().position(|(known, _)| known == after);
+            at.filter(|at| Some(*at) < own && only_time)
+        });
+        match found {
+            None if !only_time => Some(None),
+            Some(Some(at)) => Some(Some(at)),
+            _ => {
+                self.problem(name, Message::new("contract_after", &[&name]));
+                None
+            }
+        }
+    }
+
+    pub(super) fn number(&mut self, name: &str, given: &ColumnFile) -> Option<NumberStyle> {
+        let style = NumberStyle {
+            decimal: given.decimal.unwrap_or('.'),
+            thousands: given.thousands,
+        };
+        let is_mark = |mark: char| !mark.is_alphanumeric() && !matches!(mark, '+' | '-');
+        let marks = is_mark(style.decimal) && style.thousands.is_none_or(is_mark);
+        if marks && style.thousands != Some(style.decimal) {
+            return Some(style);
+        }
+        self.problem(name, Message::new("contract_number", &[&name]));
+        None
+    }
+
+    fn mark(&mut self, key: &str, given: Option<&str>) -> Option<Option<u8>> {
+        match given.map(str::as_bytes) {
+            None | Some([]) => Some(None),
+            Some([byte]) if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'\n' | b'\r') => {
+                Some(Some(*byte))
+            }
+            Some(_) => {
+                let given = given.unwrap_or_default();
+                self.problem(key, Message::new("contract_delimiter", &[&key, &given]));
+                None
+            }
+        }
+    }
+
+    pub(super) fn dialect(&mut self) -> Option<Dialect> {
+        let given = self.merged;
+        let delimiter = self.mark("delimiter", given.delimiter.as_deref().or(Some(",")))?;
+        let Some(delimiter) = delimiter else {
+            self.problem("delimiter", Message::new("contract_delimiter", &[&"delimiter", &""]));
+            return None;
+        };
+        let quote = self.mark("quote", given.quote.as_deref().or(Some("\"")))?;
+        let escape = self.mark("escape", given.escape.as_deref())?;
+        let comment = self.mark("comment", given.comment.as_deref())?;
+        if quote == Some(delimiter) || comment == Some(delimiter) || (quote.is_some() && quote == comment) {
+            self.problem("quote", Message::new("contract_marks", &[]));
+            return None;
+        }
+        Some(Dialect {
+            delimiter,
+            quote,
+            escape,
+            comment,
+            skip_lines: given.skip_lines.unwrap_or(0),
+            names: given.names.clone(),
+            null: given.null.clone().unwrap_or_default(),
+        })
+    }
+}

@@ -1,0 +1,291 @@
+//! What came before: batches by contract, name and content, and what that means for a file.
+//!
+//! A file whose content is known is not read again, whatever its name; a known name with other content
+//! is what the contract's `resend` says; a batch can be taken back and then stays away.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Float64Type, Int64Type};
+
+use crate::contract::{Contract, Land, Resend};
+use crate::engine::{Bounds, Session};
+use crate::error::{Kind, Result, fail};
+use crate::ingest::batch::{Ingest, Outcome, Report, short};
+use crate::ingest::filter::Filter;
+use crate::ingest::known::Known;
+use crate::ingest::tables;
+use crate::ingest::task::Looked;
+use crate::lake::table::conform;
+use crate::lake::{Commit, Table};
+use crate::place::cell::cell;
+use crate::place::suspect::REFERENCE_RESOLUTION;
+
+/// Stored positions that those of a batch are held against.
+const REFERENCE_ROWS: u64 = 30_000;
+/// Bytes of a short row, as a first guess of the rows of a file.
+const ROW_BYTES: u64 = 100;
+/// Bytes of a packed file for each byte on disk, as a first guess of its rows.
+const UNPACKED: u64 = 8;
+
+/// A batch that was stored before.
+#[derive(Debug, Clone)]
+pub(super) struct Past {
+    pub batch: String,
+    pub contract: String,
+    pub file: String,
+    pub content: String,
+}
+
+impl Ingest<'_> {
+    /// Whether a batch is there, or was and must stay away: what was taken back comes again only where
+    /// a person names the file.
+    pub(super) async fn has(&mut self, table: &Table, batch_id: &str) -> Result<bool> {
+        let state = table.state_of(batch_id).await?;
+        self.run.turn = state + 1;
+        Ok(if self.named { state % 2 == 1 } else { state > 0 })
+    }
+
+    /// The batches that a file of this name brought before, where its rows are told apart.
+    pub(super) async fn earlier(&mut self, contract: &Contract, report: &Report) -> Result<Vec<String>> {
+        if contract.land != Land::Rows {
+            return Ok(Vec::new());
+        }
+        let own = short(&report.batch_id).to_owned();
+        let past = self.history().await?.iter();
+        let same = past.filter(|past| past.contract == contract.name && past.file == report.file && past.batch != own);
+        Ok(same.map(|past| past.batch.clone()).collect())
+    }
+
+    /// The stored batches, read once.
+    async fn history(&mut self) -> Result<&[Past]> {
+        if self.history.is_none() {
+            let table = self.open(tables::INGEST).await?;
+            let mut history = Vec::new();
+            if table.rows()? > 0 {
+                let mut withdrawn = BTreeSet::new();
+                let mut rows = self.select(&table, "true").await?;
+                while let Some(batch) = rows.next().await? {
+                    let batch = conform(&batch, &table.schema()?)?;
+                    let text = |name: &str| {
+                        batch
+                            .column_by_name(name)
+                            .and_then(|column| column.as_string_opt::<i32>())
+                    };
+                    let columns = text("batch")
+                        .zip(text("contract"))
+                        .zip(text("file").zip(text("content")));
+                    let (Some(((names, contracts), (files, contents))), Some(actions)) = (columns, text("action"))
+                    else {
+                        return Err(fail(Kind::Bug, "batch_shape", &[]));
+                    };
+                    let gone = (0..batch.num_rows()).filter(|row| actions.value(*row) == "withdrawn");
+                    withdrawn.extend(gone.map(|row| names.value(row).to_owned()));
+                    history.extend((0..batch.num_rows()).map(|row| Past {
+                        batch: names.value(row).to_owned(),
+                        contract: contracts.value(row).to_owned(),
+                        file: files.value(row).to_owned(),
+                        content: contents.value(row).to_owned(),
+                    }));
+                }
+                history.retain(|past| !withdrawn.contains(&past.batch));
+            }
+            self.history = Some(history);
+        }
+        Ok(self.history.as_deref().unwrap_or_default())
+    }
+
+    /// What is decided by a file's name and content alone: it is refused, or was received before.
+    pub(super) async fn decided(
+        &mut self,
+        contract: &Contract,
+        report: &mut Report,
+        earlier: &[String],
+    ) -> Result<Option<Report>> {
+        report.sent.agree(&report.file, None, &report.content)?;
+        if contract.land != Land::Rows {
+            return Ok(None);
+        }
+        let own = short(&report.batch_id).to_owned();
+        let again = self.history().await?.iter().any(|past| {
+            past.contract == contract.name
+                && past.content == report.content
+                && past.file != report.file
+                && past.batch != own
+        });
+        if again {
+            report.outcome = Outcome::ReceivedAgain;
+            let commit = Commit {
+                batch_id: Some(report.batch_id.clone()),
+                ..self.run.clone()
+            };
+            self.append(tables::INGEST, &self.ingest_row(report, "received_again")?, &commit)
+                .await?;
+            return Ok(Some(report.clone()));
+        }
+        if !earlier.is_empty() && contract.resend == Resend::Refuse {
+            let error = fail(Kind::Check, "resend_refused", &[&report.file]);
+            return Err(error.hint("resend_refused_hint", &[&contract.path]));
+        }
+        Ok(None)
+    }
+
+    /// Takes a stored batch back: its rows go, in one commit, and stay away until somebody names the
+    /// file again.
+    ///
+    /// # Errors
+    /// `Missing` for a batch that is not stored; else as the store fails.
+    pub async fn withdraw(&mut self, contracts: &[Contract], batch: &str) -> Result<(String, u64)> {
+        self.now += 1;
+        let table = self.open(tables::INGEST).await?;
+        let safe = batch.len() >= 6 && batch.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let mut found = Vec::new();
+        if safe && table.rows()? > 0 {
+            let condition = format!(
+                "batch_id LIKE '{}%' AND action <> 'withdrawn'",
+                batch.to_ascii_lowercase()
+            );
+            let mut rows = self.select(&table, &condition).await?;
+            while let Some(batch) = rows.next().await? {
+                let batch = conform(&batch, &table.schema()?)?;
+                let text = |name: &str| {
+                    batch
+                        .column_by_name(name)
+                        .and_then(|column| column.as_string_opt::<i32>())
+                };
+                if let (Some(ids), Some(names), Some(files)) = (text("batch_id"), text("contract"), text("file")) {
+                    let row = |row| {
+                        (
+                            ids.value(row).to_owned(),
+                            names.value(row).to_owned(),
+                            files.value(row).to_owned(),
+                        )
+                    };
+                    found.extend((0..batch.num_rows()).map(row));
+                }
+            }
+        }
+        let [(batch_id, name, file)] = &found[..] else {
+            return Err(fail(Kind::Missing, "no_batch", &[&batch, &found.len()]).hint("no_batch_hint", &[]));
+        };
+        let contract = contracts.iter().find(|contract| contract.name == *name);
+        let contract = contract.ok_or_else(|| fail(Kind::Missing, "no_contract", &[name]))?;
+        let mut table = self.open(&contract.into).await?;
+        let state = table.state_of(batch_id).await?;
+        if state % 2 == 0 {
+            return Err(fail(Kind::Missing, "no_batch", &[&batch, &0]).hint("no_batch_hint", &[]));
+        }
+        let (exchange, rows) = self.removal(contract, &table, short(batch_id)).await?;
+        let report = Report {
+            contract: name.clone(),
+            table: contract.into.clone(),
+            file: file.clone(),
+            batch_id: batch_id.clone(),
+            vanished: rows,
+            days: exchange.days.iter().copied().collect(),
+            ..Report::default()
+        };
+        let commit = Commit {
+            batch_id: Some(batch_id.clone()),
+            turn: state + 1,
+            days: report.days.clone(),
+            ..self.run.clone()
+        };
+        self.append(tables::INGEST, &self.ingest_row(&report, "withdrawn")?, &commit)
+            .await?;
+        table.exchange(&exchange.partitions, exchange.staged, &commit).await?;
+        self.filters.remove(&contract.into);
+        self.history = None;
+        Ok((file.clone(), rows))
+    }
+
+    /// What is known of the identities that rows of this file may repeat.
+    pub(super) async fn known(
+        &mut self,
+        contract: &Contract,
+        table: &Table,
+        looked: &Looked,
+        earlier: &[String],
+    ) -> Result<Option<Known>> {
+        let expected = looked.bytes / ROW_BYTES * if looked.packed { UNPACKED } else { 1 } + 1024;
+        let folder = self.lake.scratch()?;
+        match contract.land {
+            Land::Counts => Ok(None),
+            // a statement stands for itself; identities of other files do not bear on it
+            Land::Snapshot => Known::new(&folder, Filter::with_room_for(expected)).map(Some),
+            Land::Rows => {
+                let stored = table.rows()?;
+                let kept = self.filters.remove(&contract.into).filter(|_| earlier.is_empty());
+                if let Some(filter) = kept.filter(|filter| filter.has_room_for(expected)) {
+                    return Known::new(&folder, filter).map(Some);
+                }
+                let mut known = Known::new(&folder, Filter::with_room_for(stored + expected))?;
+                self.each_identity(table, earlier, &mut |identity| known.stored(identity))
+                    .await?;
+                Ok(Some(known))
+            }
+        }
+    }
+
+    /// Cells of some ten thousand positions that are stored already; `None` where there are too few.
+    pub(super) async fn reference(&mut self, contract: &Contract, table: &Table) -> Result<Option<Arc<HashSet<i64>>>> {
+        if !contract.has_position() || contract.land == Land::Counts {
+            return Ok(None);
+        }
+        if let Some(known) = self.references.get(&contract.into) {
+            return Ok(known.clone());
+        }
+        let stored = table.rows()?;
+        let mut cells = HashSet::new();
+        if stored >= REFERENCE_ROWS / 10 {
+            let step = (stored / REFERENCE_ROWS).max(1);
+            let condition = format!("lon IS NOT NULL AND row_key % {step} = 0");
+            let mut rows = self.select(table, &condition).await?;
+            while let Some(batch) = rows.next().await? {
+                let degrees = |name: &str| {
+                    batch
+                        .column_by_name(name)
+                        .and_then(|column| column.as_primitive_opt::<Float64Type>())
+                };
+                if let Some((lon, lat)) = degrees("lon").zip(degrees("lat")) {
+                    let points = lon.values().iter().zip(lat.values());
+                    cells.extend(points.filter_map(|(lon, lat)| cell(*lon, *lat, REFERENCE_RESOLUTION)));
+                }
+            }
+        }
+        let found = (!cells.is_empty()).then(|| Arc::new(cells));
+        self.references.insert(contract.into.clone(), found.clone());
+        Ok(found)
+    }
+
+    /// Hands over every identity stored in the table.
+    pub(super) async fn each_identity(
+        &self,
+        table: &Table,
+        except: &[String],
+        take: &mut dyn FnMut(i64),
+    ) -> Result<()> {
+        if table.rows()? == 0 {
+            return Ok(());
+        }
+        let session = Session::new(Bounds::from(&self.settings().limits))?;
+        session.register(table.name(), table.provider(session.state()).await?)?;
+        let mut sql = format!("SELECT row_key FROM {}", table.name());
+        if !except.is_empty() {
+            let names: Vec<String> = except.iter().map(|batch| format!("'{batch}'")).collect();
+            sql.push_str(&format!(" WHERE source_batch NOT IN ({})", names.join(", ")));
+        }
+        let plan = session.plan(table.name(), &sql).await?;
+        let mut rows = session.stream(table.name(), &sql, plan).await?;
+        while let Some(batch) = rows.next().await? {
+            batch
+                .column(0)
+                .as_primitive::<Int64Type>()
+                .values()
+                .iter()
+                .for_each(|identity| take(*identity));
+        }
+        Ok(())
+    }
+}

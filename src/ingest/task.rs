@@ -1,0 +1,103 @@
+//! The reading of one file on its threads, and whether the file stayed what it was meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use tokio::sync::mpsc;
+
+use crate::config::Settings;
+use crate::contract::Contract;
+use crate::error::{Kind, Result, fail, io_error};
+use crate::ingest::feed::Feed;
+use crate::ingest::progress::Progress;
+use crate::ingest::work::{Done, Job, Turn, origins_of, work};
+use crate::ingest::{header, open};
+use crate::place::suspect::Suspect;
+use crate::protect::SiteKey;
+use crate::time::Calendar;
+
+/// A file as it looked when reading began.
+#[derive(Debug, PartialEq)]
+pub(super) struct Looked {
+    pub bytes: u64,
+    modified: Option<std::time::SystemTime>,
+    pub packed: bool,
+}
+
+impl Looked {
+    pub(super) fn at(path: &Path) -> Result<Looked> {
+        let found = std::fs::metadata(path).map_err(|cause| io_error(path, &cause))?;
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        Ok(Looked {
+            bytes: found.len(),
+            modified: found.modified().ok(),
+            packed: matches!(ending, Some("gz" | "zst")),
+        })
+    }
+
+    /// A file that changed under the reader was read as something that never was.
+    pub(super) fn same(&self, path: &Path, shown: &str) -> Result<()> {
+        if Looked::at(path)? == *self {
+            return Ok(());
+        }
+        Err(fail(Kind::Conflict, "source_changed", &[&shown]).hint("source_changed_hint", &[]))
+    }
+}
+
+/// The work of the reading threads.
+pub(super) struct Task {
+    pub contract: Contract,
+    pub header: header::Header,
+    pub opened: open::Opened,
+    pub path: PathBuf,
+    pub shown: String,
+    pub schema: arrow::datatypes::SchemaRef,
+    pub encoder: Option<crate::lake::Encoder>,
+    pub key: SiteKey,
+    pub calendar: Calendar,
+    pub now: i64,
+    pub settings: Settings,
+    pub suspect: Suspect,
+}
+
+impl Task {
+    pub(super) fn run(self, turn: &Turn, sender: &mpsc::Sender<Done>, progress: &Progress) {
+        let limits = &self.settings.limits;
+        let job = Job {
+            contract: &self.contract,
+            header: &self.header,
+            encoding: self.opened.encoding,
+            width: self.opened.names.len(),
+            split: self.opened.split.clone(),
+            shown: &self.shown,
+            first_line: self.opened.first_line,
+            key: self.key,
+            calendar: self.calendar,
+            ingested_at: self.now,
+            limits,
+            pack: self.settings.site.identifier_pack,
+            progress,
+            schema: self.schema,
+            encoder: self.encoder,
+            suspect: self.suspect,
+        };
+        let feed = Feed::new(
+            &self.path,
+            self.opened.reader,
+            self.opened.carry,
+            self.opened.split,
+            limits.record_bytes,
+        );
+        let feed = Mutex::new(feed);
+        let origins = origins_of(&self.contract);
+        std::thread::scope(|scope| {
+            for _ in 0..limits.target_partitions.max(1) {
+                scope.spawn(|| {
+                    if let Err(error) = work(&job, &origins, &feed, turn, sender) {
+                        turn.fail(error);
+                    }
+                });
+            }
+        });
+    }
+}
