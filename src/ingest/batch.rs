@@ -16,6 +16,7 @@ use crate::ingest::counts::Tally;
 use crate::ingest::filter::Filter;
 use crate::ingest::header;
 use crate::ingest::history::Past;
+use crate::ingest::late::Late;
 use crate::ingest::open;
 use crate::ingest::progress::Progress;
 use crate::ingest::resend::Exchange;
@@ -311,7 +312,7 @@ impl<'a> Ingest<'a> {
         }
         turn.name(short(&report.batch_id).to_owned());
         let mut arrived = self
-            .arrive(&mut stage, receiver, &turn)
+            .arrive(&table, &mut stage, receiver, &turn)
             .await
             .inspect_err(|_| turn.stop())?;
         reading.await.map_err(died)?;
@@ -320,14 +321,27 @@ impl<'a> Ingest<'a> {
         looked.same(path, shown)?;
         self.settle(contract, &table, &mut stage, finished, &mut arrived, &mut report)
             .await?;
-        report.sent.agree(shown, Some(report.read), &report.content)?;
+        self.store(contract, &mut table, stage, arrived, report, &earlier).await
+    }
+
+    /// Commits what was read, beside or in place of what earlier versions of the file brought.
+    async fn store(
+        &mut self,
+        contract: &Contract,
+        table: &mut Table,
+        stage: Stage,
+        mut arrived: Arrived,
+        mut report: Report,
+        earlier: &[String],
+    ) -> Result<Report> {
+        report.sent.agree(&report.file, Some(report.read), &report.content)?;
         let staged = stage.finish().await?;
         crash::point("rows_flushed");
         if !earlier.is_empty() {
-            let exchange = self.reconcile(contract, &table, staged, &earlier, &mut report).await?;
+            let exchange = self.reconcile(contract, table, staged, earlier, &mut report).await?;
             arrived.days.extend(&exchange.days);
             report.days = arrived.days.into_iter().collect();
-            report.outcome = self.commit(&mut table, exchange, &report, &arrived.rejects).await?;
+            report.outcome = self.commit(table, exchange, &report, &arrived.rejects).await?;
             crash::point("batch_done");
             return Ok(report);
         }
@@ -344,7 +358,7 @@ impl<'a> Ingest<'a> {
             partitions: BTreeSet::new(),
             days: BTreeSet::new(),
         };
-        report.outcome = self.commit(&mut table, exchange, &report, &arrived.rejects).await?;
+        report.outcome = self.commit(table, exchange, &report, &arrived.rejects).await?;
         crash::point("batch_done");
         Ok(report)
     }
@@ -358,7 +372,13 @@ impl<'a> Ingest<'a> {
     }
 
     /// Takes encoded groups in, each at its place.
-    async fn arrive(&self, stage: &mut Stage, mut receiver: mpsc::Receiver<Done>, turn: &Turn) -> Result<Arrived> {
+    async fn arrive(
+        &self,
+        table: &Table,
+        stage: &mut Stage,
+        mut receiver: mpsc::Receiver<Done>,
+        turn: &Turn,
+    ) -> Result<Arrived> {
         let mut arrived = Arrived::default();
         let mut early = BTreeMap::new();
         let mut next = 0;
@@ -368,7 +388,9 @@ impl<'a> Ingest<'a> {
                 for (partition, encoded) in done.parts {
                     stage.append(partition, encoded).await?;
                 }
-                arrived.late.extend(done.late);
+                if let Some(late) = done.late {
+                    arrived.late.push(table, &self.run.run_id, late).await?;
+                }
                 arrived.days.extend(done.days);
                 next += 1;
                 turn.written(next);
@@ -409,23 +431,37 @@ impl<'a> Ingest<'a> {
         let earlier = self.earlier(contract, report).await?;
         if known.waiting() > 0 {
             let stored = contract.land == Land::Rows;
-            let scan = async |mark: &mut dyn FnMut(i64)| {
+            let mut scan = async |mark: &mut dyn FnMut(i64)| {
                 if stored {
                     self.each_identity(table, &earlier, mark).await
                 } else {
                     Ok(())
                 }
             };
-            let mut verdicts = known.verdicts(scan).await?.into_iter();
-            for batch in std::mem::take(&mut arrived.late) {
-                let these: Vec<Option<i64>> = verdicts.by_ref().take(batch.num_rows()).collect();
-                let new = these.iter().flatten().count() as u64;
-                report.accepted += new;
-                report.duplicate += batch.num_rows() as u64 - new;
-                let rows = named(&batch, &these)?;
-                arrived.note_days(&rows);
-                stage.write(&rows).await?;
+            let run_id = self.run.run_id.clone();
+            let late = std::mem::take(&mut arrived.late);
+            let mut late = late.finish(table, &run_id).await?;
+            loop {
+                let verdicts = known.verdicts(&mut scan).await?;
+                if verdicts.is_empty() {
+                    break;
+                }
+                let mut verdicts = &verdicts[..];
+                while !verdicts.is_empty() {
+                    let batch = late.next(table, verdicts.len()).await?;
+                    let (these, rest) = verdicts.split_at(batch.num_rows());
+                    verdicts = rest;
+                    let new = these.iter().flatten().count() as u64;
+                    report.accepted += new;
+                    report.duplicate += batch.num_rows() as u64 - new;
+                    if new > 0 {
+                        let rows = named(&batch, these)?;
+                        arrived.note_days(&rows);
+                        stage.write(&rows).await?;
+                    }
+                }
             }
+            late.discard(table).await?;
         }
         if contract.land == Land::Rows {
             self.filters.insert(contract.into.clone(), known.into_filter());
@@ -515,7 +551,7 @@ pub(super) fn short(batch_id: &str) -> &str {
 /// What arrived from the workers besides encoded rows.
 #[derive(Default)]
 struct Arrived {
-    late: Vec<RecordBatch>,
+    late: Late,
     days: BTreeSet<i32>,
     rejects: Vec<Reject>,
 }

@@ -15,7 +15,7 @@ use crate::error::{Result, io_error};
 use crate::ingest::filter::Filter;
 
 /// Rows decided at once: 16 bytes and a map entry each.
-const DECIDED_AT_ONCE: usize = 2_000_000;
+const DECIDED_AT_ONCE: u64 = if cfg!(test) { 1_000 } else { 2_000_000 };
 
 /// Who a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,13 +95,18 @@ impl Spill {
             .map_err(|cause| io_error(&self.folder, &cause))
     }
 
-    fn each(&mut self, mut take: impl FnMut(i64)) -> Result<()> {
+    fn each(&mut self, take: impl FnMut(i64)) -> Result<()> {
+        self.part(0, self.count, take)
+    }
+
+    /// Hands over numbers `from` on, `count` of them.
+    fn part(&mut self, from: u64, count: u64, mut take: impl FnMut(i64)) -> Result<()> {
         let failed = |cause: std::io::Error| io_error(&self.folder, &cause);
         self.file.flush().map_err(failed)?;
         let file = self.file.get_mut();
-        file.rewind().map_err(failed)?;
+        file.seek(std::io::SeekFrom::Start(from * 8)).map_err(failed)?;
         let mut bytes = vec![0u8; 1 << 16];
-        let mut left = usize::try_from(self.count * 8).unwrap_or(usize::MAX);
+        let mut left = usize::try_from(count * 8).unwrap_or(usize::MAX);
         while left > 0 {
             let part = left.min(bytes.len());
             file.read_exact(&mut bytes[..part]).map_err(failed)?;
@@ -120,8 +125,12 @@ pub(super) struct Known {
     filter: Filter,
     /// Stored identities of the rows of this file that were called new.
     taken: Spill,
-    /// Rows of this file that wait for the exact verdict.
-    waiting: Vec<Identity>,
+    /// Rows of this file that wait for the exact verdict, two numbers each: kind and value.
+    waiting: Spill,
+    /// How many of them have it.
+    decided: u64,
+    /// How many rows of each content came so far, among those that waited.
+    counts: ByIdentity<u64>,
 }
 
 impl Known {
@@ -133,7 +142,9 @@ impl Known {
         Ok(Known {
             filter,
             taken: Spill::new(folder)?,
-            waiting: Vec::new(),
+            waiting: Spill::new(folder)?,
+            decided: 0,
+            counts: ByIdentity::default(),
         })
     }
 
@@ -151,7 +162,12 @@ impl Known {
         self.filter.insert_all(rows.iter().map(|row| row.stored(1)), known);
         for (row, known) in rows.iter().zip(known) {
             if *known {
-                self.waiting.push(*row);
+                let (kind, value) = match row {
+                    Identity::Key(key) => (0, *key),
+                    Identity::Content(content) => (1, *content),
+                };
+                self.waiting.push(kind)?;
+                self.waiting.push(value)?;
             } else {
                 self.taken.push(row.stored(1))?;
             }
@@ -160,8 +176,8 @@ impl Known {
     }
 
     /// Rows that wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.count / 2
     }
 
     /// What is known now, for the next file of the table.
@@ -169,55 +185,72 @@ impl Known {
         self.filter
     }
 
-    /// The verdicts on the waiting rows, in their order: the identity to store a row under, or `None`
-    /// for a duplicate. `table` calls its argument with every identity of the table.
+    /// The rows that wait next, at most so many as are decided at once.
+    fn next_waiting(&mut self) -> Result<Vec<Identity>> {
+        let count = (self.waiting() - self.decided).min(DECIDED_AT_ONCE);
+        let mut rows = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+        let mut kind = None;
+        self.waiting
+            .part(self.decided * 2, count * 2, |number| match kind.take() {
+                None => kind = Some(number),
+                Some(0) => rows.push(Identity::Key(number)),
+                Some(_) => rows.push(Identity::Content(number)),
+            })?;
+        self.decided += count;
+        Ok(rows)
+    }
+
+    /// Verdicts on the rows that wait next, in their order: the identity to store a row under, or `None`
+    /// for a duplicate; empty when all are decided. `table` calls its argument with every identity of
+    /// the table.
     ///
     /// # Errors
     /// `Unavailable` where the table or the spill cannot be read.
-    pub(super) async fn verdicts<T>(&mut self, mut table: T) -> Result<Vec<Option<i64>>>
+    pub(super) async fn verdicts<T>(&mut self, table: &mut T) -> Result<Vec<Option<i64>>>
     where
         T: AsyncFnMut(&mut dyn FnMut(i64)) -> Result<()>,
     {
-        let waiting = std::mem::take(&mut self.waiting);
-        let mut verdicts = Vec::with_capacity(waiting.len());
-        let mut counts: ByIdentity<u64> = HashMap::default();
-        for part in waiting.chunks(DECIDED_AT_ONCE) {
-            // how many rows of each content were taken before the first that waits: one or none
-            let contents = part.iter().filter(|row| matches!(row, Identity::Content(_)));
-            let mut first: ByIdentity<bool> = contents.map(|row| (row.stored(1), false)).collect();
-            if !first.is_empty() {
-                self.taken.each(|identity| {
-                    if let Some(known) = first.get_mut(&identity) {
-                        *known = true;
-                    }
-                })?;
-            }
-            let named: Vec<i64> = part
-                .iter()
-                .map(|row| match row {
-                    Identity::Key(key) => *key,
-                    Identity::Content(content) => {
-                        let before = u64::from(first.get(&row.stored(1)).copied().unwrap_or(false));
-                        let count = counts.entry(*content).or_insert(before);
-                        *count += 1;
-                        row.stored(*count)
-                    }
-                })
-                .collect();
-            let mut known: ByIdentity<bool> = named.iter().map(|identity| (*identity, false)).collect();
-            let mut mark = |identity: i64| {
-                if let Some(known) = known.get_mut(&identity) {
+        let part = self.next_waiting()?;
+        if part.is_empty() {
+            return Ok(Vec::new());
+        }
+        // how many rows of each content were taken before the first that waits: one or none
+        let contents = part.iter().filter(|row| matches!(row, Identity::Content(_)));
+        let mut first: ByIdentity<bool> = contents.map(|row| (row.stored(1), false)).collect();
+        if !first.is_empty() {
+            self.taken.each(|identity| {
+                if let Some(known) = first.get_mut(&identity) {
                     *known = true;
                 }
-            };
-            self.taken.each(&mut mark)?;
-            table(&mut mark).await?;
-            for identity in named {
-                let seen = known.insert(identity, true).unwrap_or(false);
-                verdicts.push((!seen).then_some(identity));
-                if !seen {
-                    self.taken.push(identity)?;
+            })?;
+        }
+        let counts = &mut self.counts;
+        let named: Vec<i64> = part
+            .iter()
+            .map(|row| match row {
+                Identity::Key(key) => *key,
+                Identity::Content(content) => {
+                    let before = u64::from(first.get(&row.stored(1)).copied().unwrap_or(false));
+                    let count = counts.entry(*content).or_insert(before);
+                    *count += 1;
+                    row.stored(*count)
                 }
+            })
+            .collect();
+        let mut known: ByIdentity<bool> = named.iter().map(|identity| (*identity, false)).collect();
+        let mut mark = |identity: i64| {
+            if let Some(known) = known.get_mut(&identity) {
+                *known = true;
+            }
+        };
+        self.taken.each(&mut mark)?;
+        table(&mut mark).await?;
+        let mut verdicts = Vec::with_capacity(named.len());
+        for identity in named {
+            let seen = known.insert(identity, true).unwrap_or(false);
+            verdicts.push((!seen).then_some(identity));
+            if !seen {
+                self.taken.push(identity)?;
             }
         }
         Ok(verdicts)
@@ -281,13 +314,19 @@ mod tests {
                 }
             }
             assert!(known.waiting() > 0);
-            let verdicts = known
-                .verdicts(async |mark: &mut dyn FnMut(i64)| {
-                    stored.iter().for_each(|identity| mark(*identity));
-                    Ok(())
-                })
-                .await
-                .expect("verdicts");
+            let mut table = async |mark: &mut dyn FnMut(i64)| {
+                stored.iter().for_each(|identity| mark(*identity));
+                Ok(())
+            };
+            let mut verdicts = Vec::new();
+            loop {
+                let part = known.verdicts(&mut table).await.expect("verdicts");
+                if part.is_empty() {
+                    break;
+                }
+                verdicts.extend(part);
+            }
+            assert!(verdicts.len() > 1_000, "decided in one part: {}", verdicts.len());
             for (at, verdict) in late.into_iter().zip(verdicts) {
                 found[at] = verdict;
             }

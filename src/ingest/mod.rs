@@ -17,6 +17,7 @@ pub mod infer;
 mod json;
 mod kernel;
 mod known;
+mod late;
 mod open;
 mod plain;
 pub mod progress;

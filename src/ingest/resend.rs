@@ -42,7 +42,7 @@ struct Sayings {
 impl Sayings {
     fn of(schema: &Schema, contract: &Contract) -> Result<Sayings> {
         let is_saying =
-            |name: &str| !PROVENANCE.contains(&name) && !(name == "known_at" && contract.known == Known::Ingest);
+            |name: &str| !PROVENANCE.contains(&name) && (name != "known_at" || contract.known != Known::Ingest);
         let columns: Vec<usize> = (0..schema.fields().len())
             .filter(|at| is_saying(schema.field(*at).name()))
             .collect();

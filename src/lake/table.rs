@@ -290,6 +290,15 @@ impl Table {
         Ok(Stage::new(&self.name, run_id, self.schema()?, partition, layout, store))
     }
 
+    /// A writer of rows that only wait: in their order, in files without partitions.
+    ///
+    /// # Errors
+    /// `Unavailable` where the table's state cannot be read.
+    pub fn stage_flat(&self, run_id: &str, layout: Layout) -> Result<Stage> {
+        let store = self.inner.log_store().object_store(None);
+        Ok(Stage::new(&self.name, run_id, self.schema()?, None, layout, store))
+    }
+
     /// Appends staged rows, once for a batch.
     ///
     /// # Errors

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use fenghuo::engine::{Bounds, Session};
-use fenghuo::lake::Lake;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{folder, ok, run, text, write_key};
+use crate::support::{folder, ok, run, select, text, write_key};
 
 /// A site with one contract of calls; `more` are further lines of it.
 fn site(more: &str) -> TempDir {
@@ -36,34 +34,9 @@ fn ingest(dir: &TempDir, more: &[&str]) -> std::process::Output {
     run(&arguments)
 }
 
-/// Rows of a table at its head; no release is needed, and none of the people's rules holds here.
-fn select(dir: &TempDir, table: &str, sql: &str) -> Vec<Value> {
-    let json = tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
-        let lake = Lake::open(dir.path(), "lake").expect("a lake");
-        let opened = lake.table(table).await.expect("a table")?;
-        let session = Session::new(Bounds {
-            memory_bytes: 1 << 30,
-            partitions: 2,
-        })
-        .expect("a session");
-        let provider = opened.provider(session.state()).await.expect("a provider");
-        session.register(table, provider).expect("a name");
-        let found = session.query("test", sql, 10_000_000).await.expect("rows");
-        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
-        found
-            .batches
-            .iter()
-            .for_each(|batch| writer.write(batch).expect("JSON"));
-        writer.finish().expect("JSON");
-        Some(writer.into_inner())
-    });
-    let json = json.filter(|json| !json.is_empty()).unwrap_or_else(|| b"[]".to_vec());
-    serde_json::from_slice(&json).expect("JSON")
-}
-
 /// id → n of the stored calls. An id that stands twice fails the test.
 fn calls(dir: &TempDir) -> BTreeMap<String, i64> {
-    let found = select(dir, "source.call", "SELECT id, n FROM source.call");
+    let found = select(dir.path(), "source.call", "SELECT id, n FROM source.call");
     let call = |row: &Value| {
         let id = row["id"].as_str().expect("an id").to_owned();
         (id, row["n"].as_i64().expect("a number"))
@@ -92,7 +65,11 @@ fn put(dir: &TempDir, name: &str, text: &str) {
 }
 
 fn ops(dir: &TempDir) -> Vec<Value> {
-    select(dir, "ops.ingest", "SELECT * FROM ops.ingest ORDER BY ingested_at")
+    select(
+        dir.path(),
+        "ops.ingest",
+        "SELECT * FROM ops.ingest ORDER BY ingested_at",
+    )
 }
 
 #[test]
@@ -267,8 +244,11 @@ fn a_batch_is_taken_back_and_stays_away_until_somebody_names_it() {
     assert_eq!(calls(&dir), some(60));
 }
 
-/// Rows of every data file in the order of the file, and its row groups; without what names the run.
-fn written(dir: &TempDir) -> Vec<(Vec<i64>, Vec<(i64, i64)>)> {
+/// Row groups of a data file by their rows, and line and identity of each row in its order.
+type DataFile = (Vec<i64>, Vec<(i64, i64)>);
+
+/// Every data file, without what names the run.
+fn written(dir: &TempDir) -> Vec<DataFile> {
     let mut files = Vec::new();
     let folder = dir.path().join("lake/tables/source/call/1");
     for month in std::fs::read_dir(folder).expect("a table") {

@@ -16,6 +16,7 @@ mod corpus_times;
 mod crash;
 mod demo;
 mod docs;
+mod field;
 mod hostile;
 mod page;
 mod sites;
