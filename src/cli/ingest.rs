@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::clock::{SystemClock, entropy, run_id};
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
+use crate::config::site::relative;
 use crate::error::{Kind, Result, fail};
 use crate::pipeline::Run;
 use crate::pipeline::files::{Assigned, assign, contracts};
@@ -69,7 +70,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
                 .iter()
                 .map(|path| Assigned {
                     contract: contract.clone(),
-                    shown: path.display().to_string(),
+                    shown: relative(opened.site.root(), path),
                     bytes: std::fs::metadata(path).map_or(0, |found| found.len()),
                     path: path.clone(),
                 })

@@ -116,9 +116,16 @@ impl Resolver<'_> {
             return None;
         };
         let quote = self.mark("quote", given.quote.as_deref().or(Some("\"")))?;
-        let escape = self.mark("escape", given.escape.as_deref())?;
+        // a quote that is its own escape is a doubled quote
+        let escape = self
+            .mark("escape", given.escape.as_deref())?
+            .filter(|escape| Some(*escape) != quote);
         let comment = self.mark("comment", given.comment.as_deref())?;
-        if quote == Some(delimiter) || comment == Some(delimiter) || (quote.is_some() && quote == comment) {
+        if quote == Some(delimiter)
+            || escape == Some(delimiter)
+            || comment == Some(delimiter)
+            || (quote.is_some() && quote == comment)
+        {
             self.problem("quote", Message::new("contract_marks", &[]));
             return None;
         }

@@ -78,6 +78,20 @@ pub struct Report {
     pub outcome: Outcome,
 }
 
+impl Report {
+    /// An empty account of a file.
+    fn of(contract: &Contract, shown: &str, bytes: u64, sent: Totals) -> Report {
+        Report {
+            contract: contract.name.clone(),
+            table: contract.into.clone(),
+            file: shown.to_owned(),
+            bytes,
+            sent,
+            ..Report::default()
+        }
+    }
+}
+
 /// Whether a batch was stored now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Outcome {
@@ -231,16 +245,9 @@ impl<'a> Ingest<'a> {
         let looked = Looked::at(path)?;
         let limits = &self.settings.limits;
         let opened = open::open(path, shown, contract, limits.record_bytes, progress.clone())?;
-        let header = header::match_names(contract, shown, &opened.names)?;
+        let header = header::match_names(contract, shown, &opened.names, self.settings.site.identifier_pack)?;
         let mut table = self.open(&contract.into).await?;
-        let mut report = Report {
-            contract: contract.name.clone(),
-            table: contract.into.clone(),
-            file: shown.to_owned(),
-            bytes: looked.bytes,
-            sent,
-            ..Report::default()
-        };
+        let mut report = Report::of(contract, shown, looked.bytes, sent);
         let naming = tokio::task::spawn_blocking({
             let (contract, path) = (contract.name.clone(), path.to_owned());
             move || open::batch_id(&contract, &path)
@@ -252,11 +259,11 @@ impl<'a> Ingest<'a> {
         {
             (report.batch_id, report.content) = naming.await.map_err(died)??;
             crash::point("batch_hashed");
-            if self.has(&table, &report.batch_id).await? {
+            if self.has(contract, shown, &table, &report.batch_id).await? {
                 return Ok(report);
             }
         }
-        let earlier = self.earlier(contract, &report).await?;
+        let earlier = self.earlier(contract, &table, &report).await?;
         let (schema, _) = tables::source_schema(contract);
         let mut stage = table.stage(&self.run.run_id, layout(contract))?;
         let known = self.known(contract, &table, &looked, &earlier).await?;
@@ -292,7 +299,7 @@ impl<'a> Ingest<'a> {
         if let Some(naming) = naming {
             let named = naming.await.map_err(died)?;
             let there = match &named {
-                Ok((batch_id, _)) => self.has(&table, batch_id).await,
+                Ok((batch_id, _)) => self.has(contract, shown, &table, batch_id).await,
                 Err(_) => Ok(false),
             };
             crash::point("batch_hashed");
@@ -303,7 +310,7 @@ impl<'a> Ingest<'a> {
             }
         }
         if let Some(done) = self
-            .decided(contract, &mut report, &earlier)
+            .decided(contract, &table, &mut report, &earlier)
             .await
             .inspect_err(|_| turn.stop())?
         {
@@ -315,13 +322,14 @@ impl<'a> Ingest<'a> {
             .arrive(&table, &mut stage, receiver, &turn)
             .await
             .inspect_err(|_| turn.stop())?;
+        arrived.earlier = earlier;
         reading.await.map_err(died)?;
         let finished = turn.finish()?;
         crash::point("rows_parsed");
         looked.same(path, shown)?;
         self.settle(contract, &table, &mut stage, finished, &mut arrived, &mut report)
             .await?;
-        self.store(contract, &mut table, stage, arrived, report, &earlier).await
+        self.store(contract, &mut table, stage, arrived, report).await
     }
 
     /// Commits what was read, beside or in place of what earlier versions of the file brought.
@@ -332,13 +340,13 @@ impl<'a> Ingest<'a> {
         stage: Stage,
         mut arrived: Arrived,
         mut report: Report,
-        earlier: &[String],
     ) -> Result<Report> {
+        let earlier = std::mem::take(&mut arrived.earlier);
         report.sent.agree(&report.file, Some(report.read), &report.content)?;
         let staged = stage.finish().await?;
         crash::point("rows_flushed");
         if !earlier.is_empty() {
-            let exchange = self.reconcile(contract, table, staged, earlier, &mut report).await?;
+            let exchange = self.reconcile(contract, table, staged, &earlier, &mut report).await?;
             arrived.days.extend(&exchange.days);
             report.days = arrived.days.into_iter().collect();
             report.outcome = self.commit(table, exchange, &report, &arrived.rejects).await?;
@@ -428,9 +436,9 @@ impl<'a> Ingest<'a> {
         let Some(mut known) = finished.known else {
             return Ok(());
         };
-        let earlier = self.earlier(contract, report).await?;
         if known.waiting() > 0 {
             let stored = contract.land == Land::Rows;
+            let earlier = arrived.earlier.clone();
             let mut scan = async |mark: &mut dyn FnMut(i64)| {
                 if stored {
                     self.each_identity(table, &earlier, mark).await
@@ -463,7 +471,8 @@ impl<'a> Ingest<'a> {
             }
             late.discard(table).await?;
         }
-        if contract.land == Land::Rows {
+        // a filter that left out the rows of earlier versions knows too little for the next file
+        if contract.land == Land::Rows && arrived.earlier.is_empty() {
             self.filters.insert(contract.into.clone(), known.into_filter());
         }
         Ok(())
@@ -491,7 +500,12 @@ impl<'a> Ingest<'a> {
         };
         crash::point("before_reject");
         if !rejects.is_empty() {
-            self.append(tables::REJECT, &self.reject_rows(report, rejects)?, &commit)
+            // refused rows of a batch are listed once, however often it is stored
+            let once = Commit {
+                turn: 1,
+                ..commit.clone()
+            };
+            self.append(tables::REJECT, &self.reject_rows(report, rejects)?, &once)
                 .await?;
         }
         crash::point("after_reject");
@@ -515,7 +529,7 @@ impl<'a> Ingest<'a> {
         crash::point("after_source");
         if let Some(history) = &mut self.history {
             history.push(Past {
-                batch: short(&report.batch_id).to_owned(),
+                batch_id: report.batch_id.clone(),
                 contract: report.contract.clone(),
                 file: report.file.clone(),
                 content: report.content.clone(),
@@ -552,6 +566,8 @@ pub(super) fn short(batch_id: &str) -> &str {
 #[derive(Default)]
 struct Arrived {
     late: Late,
+    /// Batches of earlier versions of the file.
+    earlier: Vec<String>,
     days: BTreeSet<i32>,
     rejects: Vec<Reject>,
 }

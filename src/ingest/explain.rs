@@ -55,7 +55,7 @@ pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Setting
     let limits = &settings.limits;
     let progress = Arc::new(Progress::default());
     let opened = open::open(path, shown, contract, limits.record_bytes, progress.clone())?;
-    let header = header::match_names(contract, shown, &opened.names)?;
+    let header = header::match_names(contract, shown, &opened.names, settings.site.identifier_pack)?;
     let (schema, _) = tables::source_schema(contract);
     let width = opened.names.len();
     let job = Job {

@@ -3,11 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::settings::Pack;
 use crate::config::text;
 use crate::contract::{Contract, Protect, SourceFormat};
 use crate::error::{Kind, Place, Problem, Result, fail};
 use crate::message::Message;
-use crate::protect::lexicon;
+use crate::protect::{lexicon, scan};
+
+/// Source names outside the contract that are listed; beyond it they are left behind unlisted.
+pub(super) const UNKNOWN_NAMES: usize = 100;
 
 /// Where each column of the contract stands in the record.
 #[derive(Debug)]
@@ -22,7 +26,7 @@ pub(super) struct Header {
 ///
 /// # Errors
 /// `Denied` for a name of the forbidden-field lexicon, `Input` where columns are missing.
-pub(super) fn match_names(contract: &Contract, path: &str, names: &[String]) -> Result<Header> {
+pub(super) fn match_names(contract: &Contract, path: &str, names: &[String], pack: Pack) -> Result<Header> {
     check_allowed(contract, path, names.iter())?;
     if contract.format != SourceFormat::Csv {
         return Ok(Header {
@@ -52,9 +56,18 @@ pub(super) fn match_names(contract: &Contract, path: &str, names: &[String]) -> 
     let unknown = names
         .iter()
         .filter(|name| !contract.columns.iter().any(|column| column.from == **name))
-        .cloned()
+        .map(|name| listed(name, pack))
+        .take(UNKNOWN_NAMES)
         .collect();
     Ok(Header { positions, unknown })
+}
+
+/// A name as it may be listed: it can be a value by mistake.
+pub(super) fn listed(name: &str, pack: Pack) -> String {
+    match scan::first(scan::half_width(name).as_bytes(), pack) {
+        Some(_) => scan::mask(name),
+        None => name.to_owned(),
+    }
 }
 
 /// Refuses names of the lexicon that the contract does not waive.

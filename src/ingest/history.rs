@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, StringArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 
 use crate::contract::{Contract, Land, Resend};
@@ -25,81 +25,106 @@ use crate::place::suspect::REFERENCE_RESOLUTION;
 /// Stored positions that those of a batch are held against.
 const REFERENCE_ROWS: u64 = 30_000;
 /// Bytes of a short row, as a first guess of the rows of a file.
-const ROW_BYTES: u64 = 100;
+const ROW_BYTES: u64 = 150;
 /// Bytes of a packed file for each byte on disk, as a first guess of its rows.
 const UNPACKED: u64 = 8;
 
-/// A batch that was stored before.
+/// A batch that the account says was stored. Whether its rows are there, the source table knows: an
+/// ingest can have ended between the two, and a batch can have been taken back.
 #[derive(Debug, Clone)]
 pub(super) struct Past {
-    pub batch: String,
+    pub batch_id: String,
     pub contract: String,
     pub file: String,
     pub content: String,
 }
 
+impl Past {
+    fn is_version_of(&self, contract: &Contract, file: &str) -> bool {
+        // as in the name of the batch, the folder is not a part of the origin
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        self.contract == contract.name && name(&self.file) == name(file)
+    }
+}
+
 impl Ingest<'_> {
     /// Whether a batch is there, or was and must stay away: what was taken back comes again only where
-    /// a person names the file.
-    pub(super) async fn has(&mut self, table: &Table, batch_id: &str) -> Result<bool> {
+    /// a person names the file, and a source that returns to an earlier version brings it anew.
+    pub(super) async fn has(&mut self, contract: &Contract, file: &str, table: &Table, batch_id: &str) -> Result<bool> {
         let state = table.state_of(batch_id).await?;
+        let stored = state % 2 == 1;
+        if stored && contract.land == Land::Rows && contract.resend != Resend::Refuse {
+            let mut versions = self
+                .history()
+                .await?
+                .iter()
+                .filter(|past| past.is_version_of(contract, file));
+            if versions.next_back().is_some_and(|newest| newest.batch_id != batch_id) {
+                self.run.turn = state + 2;
+                return Ok(false);
+            }
+        }
         self.run.turn = state + 1;
-        Ok(if self.named { state % 2 == 1 } else { state > 0 })
+        Ok(if self.named { stored } else { state > 0 })
     }
 
-    /// The batches that a file of this name brought before, where its rows are told apart.
-    pub(super) async fn earlier(&mut self, contract: &Contract, report: &Report) -> Result<Vec<String>> {
+    /// The batches that a file of this name brought before and that have rows, where rows are told apart.
+    pub(super) async fn earlier(&mut self, contract: &Contract, table: &Table, report: &Report) -> Result<Vec<String>> {
         if contract.land != Land::Rows {
             return Ok(Vec::new());
         }
-        let own = short(&report.batch_id).to_owned();
-        let past = self.history().await?.iter();
-        let same = past.filter(|past| past.contract == contract.name && past.file == report.file && past.batch != own);
-        Ok(same.map(|past| past.batch.clone()).collect())
+        let versions = self
+            .history()
+            .await?
+            .iter()
+            .filter(|past| past.is_version_of(contract, &report.file));
+        let versions: BTreeSet<String> = versions.map(|past| past.batch_id.clone()).collect();
+        let mut live = Vec::new();
+        for batch_id in versions {
+            if table.state_of(&batch_id).await? % 2 == 1 {
+                live.push(short(&batch_id).to_owned());
+            }
+        }
+        Ok(live)
     }
 
-    /// The stored batches, read once.
+    /// The stored batches in their order, read once.
     async fn history(&mut self) -> Result<&[Past]> {
         if self.history.is_none() {
             let table = self.open(tables::INGEST).await?;
             let mut history = Vec::new();
             if table.rows()? > 0 {
-                let mut withdrawn = BTreeSet::new();
-                let mut rows = self.select(&table, "true").await?;
+                let mut rows = self
+                    .select(&table, "action IN ('stored', 'resent') ORDER BY ingested_at")
+                    .await?;
                 while let Some(batch) = rows.next().await? {
                     let batch = conform(&batch, &table.schema()?)?;
-                    let text = |name: &str| {
-                        batch
-                            .column_by_name(name)
-                            .and_then(|column| column.as_string_opt::<i32>())
+                    let text = |name: &str| -> Result<StringArray> {
+                        let column = batch.column_by_name(name);
+                        let column = column.and_then(|column| column.as_string_opt::<i32>());
+                        column.cloned().ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))
                     };
-                    let columns = text("batch")
-                        .zip(text("contract"))
-                        .zip(text("file").zip(text("content")));
-                    let (Some(((names, contracts), (files, contents))), Some(actions)) = (columns, text("action"))
-                    else {
-                        return Err(fail(Kind::Bug, "batch_shape", &[]));
-                    };
-                    let gone = (0..batch.num_rows()).filter(|row| actions.value(*row) == "withdrawn");
-                    withdrawn.extend(gone.map(|row| names.value(row).to_owned()));
+                    let (ids, contracts) = (text("batch_id")?, text("contract")?);
+                    let (files, contents) = (text("file")?, text("content")?);
                     history.extend((0..batch.num_rows()).map(|row| Past {
-                        batch: names.value(row).to_owned(),
+                        batch_id: ids.value(row).to_owned(),
                         contract: contracts.value(row).to_owned(),
                         file: files.value(row).to_owned(),
                         content: contents.value(row).to_owned(),
                     }));
                 }
-                history.retain(|past| !withdrawn.contains(&past.batch));
             }
             self.history = Some(history);
         }
         Ok(self.history.as_deref().unwrap_or_default())
     }
 
-    /// What is decided by a file's name and content alone: it is refused, or was received before.
+    /// What is decided by a file's name and content alone: it is refused, was received before, or was
+    /// taken back under another name and stays away.
     pub(super) async fn decided(
         &mut self,
         contract: &Contract,
+        table: &Table,
         report: &mut Report,
         earlier: &[String],
     ) -> Result<Option<Report>> {
@@ -107,21 +132,32 @@ impl Ingest<'_> {
         if contract.land != Land::Rows {
             return Ok(None);
         }
-        let own = short(&report.batch_id).to_owned();
-        let again = self.history().await?.iter().any(|past| {
+        let same = self.history().await?.iter().filter(|past| {
             past.contract == contract.name
                 && past.content == report.content
                 && past.file != report.file
-                && past.batch != own
+                && past.batch_id != report.batch_id
         });
-        if again {
+        let same: BTreeSet<String> = same.map(|past| past.batch_id.clone()).collect();
+        let (mut live, mut withdrawn) = (false, false);
+        for batch_id in same {
+            let state = table.state_of(&batch_id).await?;
+            live |= state % 2 == 1;
+            withdrawn |= state > 0 && state % 2 == 0;
+        }
+        if live {
             report.outcome = Outcome::ReceivedAgain;
             let commit = Commit {
-                batch_id: Some(report.batch_id.clone()),
+                // a note of its own, so that the content can still be stored under this name
+                batch_id: Some(format!("{}/again", report.batch_id)),
+                turn: 1,
                 ..self.run.clone()
             };
             self.append(tables::INGEST, &self.ingest_row(report, "received_again")?, &commit)
                 .await?;
+            return Ok(Some(report.clone()));
+        }
+        if withdrawn && !self.named {
             return Ok(Some(report.clone()));
         }
         if !earlier.is_empty() && contract.resend == Resend::Refuse {
@@ -143,7 +179,7 @@ impl Ingest<'_> {
         let mut found = Vec::new();
         if safe && table.rows()? > 0 {
             let condition = format!(
-                "batch_id LIKE '{}%' AND action <> 'withdrawn'",
+                "batch_id LIKE '{}%' AND action IN ('stored', 'resent')",
                 batch.to_ascii_lowercase()
             );
             let mut rows = self.select(&table, &condition).await?;
@@ -166,6 +202,8 @@ impl Ingest<'_> {
                 }
             }
         }
+        found.sort();
+        found.dedup_by(|left, right| left.0 == right.0);
         let [(batch_id, name, file)] = &found[..] else {
             return Err(fail(Kind::Missing, "no_batch", &[&batch, &found.len()]).hint("no_batch_hint", &[]));
         };

@@ -11,7 +11,7 @@ use encoding_rs::Encoding;
 
 use crate::config::settings::Pack;
 use crate::contract::number::NumberStyle;
-use crate::contract::{Column, ColumnType, Contract, Origin, Protect, Reason, Value, value};
+use crate::contract::{Column, ColumnType, Contract, Measure, Origin, Protect, Reason, Value, value};
 use crate::ingest::plain::{compact, dashed, decimal, digits, rfc3339};
 use crate::ingest::rows::Refused;
 use crate::ingest::scan::Span;
@@ -60,7 +60,7 @@ pub(super) struct CodeTraits {
 }
 
 impl Cells {
-    fn of(column: &Column, traits: bool) -> Cells {
+    fn of(column: &Column, read: bool) -> Cells {
         let values = match (column.protect, column.kind) {
             // positions are needed for the cell even where they are not written
             (_, ColumnType::Lon | ColumnType::Lat) => Values::Float(Vec::new()),
@@ -69,7 +69,7 @@ impl Cells {
             (_, ColumnType::Float) => Values::Float(Vec::new()),
             (_, ColumnType::Bool) => Values::Bool(Vec::new()),
             (_, ColumnType::Int | ColumnType::Timestamp | ColumnType::Date) => Values::Int(Vec::new()),
-            (_, ColumnType::String) if column.protect == Protect::Drop && !traits => Values::Nothing,
+            (_, ColumnType::String) if column.protect == Protect::Drop && !read => Values::Nothing,
             (_, ColumnType::String) => Values::Text(Vec::new(), Vec::new()),
         };
         Cells {
@@ -281,6 +281,23 @@ fn has_traits(contract: &Contract, name: &str) -> bool {
     origin || contract.mappable.as_ref().is_some_and(|(column, _)| column == name)
 }
 
+/// Whether something follows from a column's values beyond what is written of them.
+fn is_read(contract: &Contract, name: &str) -> bool {
+    let counted = contract.counts.as_ref().is_some_and(|counts| {
+        let only = counts.county_only.as_ref().is_some_and(|(column, _)| column == name);
+        let measured = counts.measures.iter().any(|(_, measure)| match measure {
+            Measure::Rows => false,
+            Measure::Distinct(column) | Measure::Age(column, _, _) => column == name,
+        });
+        only || measured || counts.month == name || name == "county"
+    });
+    counted
+        || has_traits(contract, name)
+        || contract.key.iter().any(|key| key == name)
+        || contract.place_kind.as_deref() == Some(name)
+        || matches!(&contract.origin, Some(Origin::Column(column)) if column == name)
+}
+
 impl<'a> Kernels<'a> {
     pub(super) fn new(
         contract: &'a Contract,
@@ -303,7 +320,7 @@ impl<'a> Kernels<'a> {
             scratch: String::new(),
             cells: columns
                 .iter()
-                .map(|column| Cells::of(column, has_traits(contract, &column.name)))
+                .map(|column| Cells::of(column, is_read(contract, &column.name)))
                 .collect(),
             blanked: 0,
         }

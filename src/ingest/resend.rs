@@ -168,7 +168,7 @@ impl Ingest<'_> {
         }
         report.vanished = vanished;
         report.changed = gone.iter().filter(|key| new.contains_key(*key)).count() as u64;
-        report.added = new.len() as u64 - same.len() as u64 - report.changed;
+        report.added = (new.len() as u64).saturating_sub(same.len() as u64 + report.changed);
         report.duplicate += same.len() as u64;
         report.accepted = report.changed + report.added;
         let tolerated = old * limits.vanished_percent as u64 / 100;

@@ -28,15 +28,13 @@ use crate::ingest::rows::{Refused, Rows, Stamp, origins};
 use crate::ingest::scan::{Broken, Records, Scanner, Span};
 use crate::lake::{Encoded, Encoder};
 use crate::place::suspect::Suspect;
-use crate::protect::{SiteKey, scan};
+use crate::protect::SiteKey;
 use crate::time::{Calendar, LocalDays};
 
 /// Rows read column by column at once: their fields and cells stay in the second-level cache.
 const BLOCK_ROWS: usize = 2048;
 /// Rows gathered and encoded at once.
 const SLICE_ROWS: usize = 4096;
-/// Source names outside the contract that are listed; beyond it they are left behind unlisted.
-const UNKNOWN_NAMES: usize = 100;
 
 /// What the workers of one file share and do not change.
 pub(super) struct Job<'a> {
@@ -408,6 +406,10 @@ impl<'a> Worker<'a> {
         let first_line = job.first_line + ordered.lines;
         ordered.lines += lines;
         ordered.next += 1;
+        if job.encoder.is_none() {
+            // nothing goes to files, so nothing is waited for
+            ordered.written = ordered.next;
+        }
         let mut late = Vec::new();
         let rows = &mut self.rows;
         let Ordered {
@@ -597,10 +599,9 @@ fn note_name(job: &Job<'_>, unknown: &mut BTreeSet<String>, name: &str) -> Resul
     }
     let owned = name.to_owned();
     header::check_allowed(job.contract, job.shown, std::iter::once(&owned))?;
-    // a name can be a value by mistake, and a source can have any number of them
-    if unknown.len() < UNKNOWN_NAMES {
-        let hit = scan::first(scan::half_width(name).as_bytes(), job.pack).is_some();
-        unknown.insert(if hit { scan::mask(name) } else { owned });
+    // a source can have any number of them
+    if unknown.len() < header::UNKNOWN_NAMES {
+        unknown.insert(header::listed(name, job.pack));
     }
     Ok(())
 }

@@ -304,30 +304,78 @@ impl Table {
     /// # Errors
     /// `Conflict` where another writer was first with something else; `Unavailable` otherwise.
     pub async fn append(&mut self, staged: Staged, commit: &Commit) -> Result<Appended> {
-        self.inner
-            .update_state()
-            .await
-            .map_err(|cause| table_error(&self.name, cause))?;
-        if let Some(batch) = &commit.batch_id
-            && self.state_of(batch).await? >= commit.turn
-        {
+        self.exchange(&BTreeSet::new(), staged, commit).await
+    }
+
+    /// Puts the staged rows in the place of all rows of these partitions, once for a batch; an
+    /// unpartitioned table has the one partition `None`. Where partitions go, the caller holds the site
+    /// lease.
+    ///
+    /// # Errors
+    /// As [`Table::append`].
+    pub async fn exchange(
+        &mut self,
+        partitions: &BTreeSet<Option<String>>,
+        staged: Staged,
+        commit: &Commit,
+    ) -> Result<Appended> {
+        self.refresh().await?;
+        if self.has_turned(commit).await? {
             return Ok(Appended::AlreadyThere);
         }
-        let actions = staged.adds.into_iter().map(Action::Add).collect();
-        match self.commit(actions, SaveMode::Append, staged.rows, commit).await {
+        let mut actions = self.removes(partitions)?;
+        let mode = if actions.is_empty() {
+            SaveMode::Append
+        } else {
+            SaveMode::Overwrite
+        };
+        actions.extend(staged.adds.into_iter().map(Action::Add));
+        match self.commit(actions, mode, staged.rows, commit).await {
             Ok(version) => Ok(Appended::Stored(version)),
             // the answer may have been lost, or another process stored the same batch: the log decides
             Err(error) => {
-                self.inner
-                    .update_state()
-                    .await
-                    .map_err(|cause| table_error(&self.name, cause))?;
-                match &commit.batch_id {
-                    Some(batch) if self.state_of(batch).await? >= commit.turn => Ok(Appended::AlreadyThere),
-                    _ => Err(error),
+                self.refresh().await?;
+                if self.has_turned(commit).await? {
+                    Ok(Appended::AlreadyThere)
+                } else {
+                    Err(error)
                 }
             }
         }
+    }
+
+    async fn refresh(&mut self) -> Result<()> {
+        let updated = self.inner.update_state().await;
+        updated.map_err(|cause| table_error(&self.name, cause))
+    }
+
+    /// Whether the batch of a commit is in the state that the commit would bring.
+    async fn has_turned(&self, commit: &Commit) -> Result<bool> {
+        match &commit.batch_id {
+            Some(batch) => Ok(self.state_of(batch).await? >= commit.turn),
+            None => Ok(false),
+        }
+    }
+
+    /// What removes the files of these partitions.
+    fn removes(&self, partitions: &BTreeSet<Option<String>>) -> Result<Vec<Action>> {
+        let state = self.inner.snapshot().map_err(|cause| table_error(&self.name, cause))?;
+        let column = state.metadata().partition_columns().first().cloned();
+        let mut removes = Vec::new();
+        if partitions.is_empty() {
+            return Ok(removes);
+        }
+        for file in state.log_data().iter() {
+            let remove = file.remove_action(true);
+            let values = remove.partition_values.as_ref();
+            let value = column
+                .as_ref()
+                .and_then(|column| values?.get(column).cloned().flatten());
+            if partitions.contains(&value) {
+                removes.push(Action::Remove(remove));
+            }
+        }
+        Ok(removes)
     }
 
     /// Replaces all rows by the staged ones. The caller holds the site lease.
@@ -348,53 +396,6 @@ impl Table {
             .chain(staged.adds.into_iter().map(Action::Add))
             .collect();
         self.commit(actions, SaveMode::Overwrite, staged.rows, commit).await
-    }
-
-    /// Replaces all rows of these partitions by the staged ones, once for a batch; an unpartitioned
-    /// table has the one partition `None`. The caller holds the site lease.
-    ///
-    /// # Errors
-    /// As [`Table::append`].
-    pub async fn exchange(
-        &mut self,
-        partitions: &BTreeSet<Option<String>>,
-        staged: Staged,
-        commit: &Commit,
-    ) -> Result<Appended> {
-        let failed = |cause| table_error(&self.name, cause);
-        self.inner.update_state().await.map_err(failed)?;
-        if let Some(batch) = &commit.batch_id
-            && self.state_of(batch).await? >= commit.turn
-        {
-            return Ok(Appended::AlreadyThere);
-        }
-        let state = self.inner.snapshot().map_err(failed)?;
-        let column = state.metadata().partition_columns().first().cloned();
-        let mut actions = Vec::new();
-        for file in state.log_data().iter() {
-            let remove = file.remove_action(true);
-            let values = remove.partition_values.as_ref();
-            let value = column
-                .as_ref()
-                .and_then(|column| values?.get(column).cloned().flatten());
-            if partitions.contains(&value) {
-                actions.push(Action::Remove(remove));
-            }
-        }
-        actions.extend(staged.adds.into_iter().map(Action::Add));
-        match self.commit(actions, SaveMode::Overwrite, staged.rows, commit).await {
-            Ok(version) => Ok(Appended::Stored(version)),
-            Err(error) => {
-                self.inner
-                    .update_state()
-                    .await
-                    .map_err(|cause| table_error(&self.name, cause))?;
-                match &commit.batch_id {
-                    Some(batch) if self.state_of(batch).await? >= commit.turn => Ok(Appended::AlreadyThere),
-                    _ => Err(error),
-                }
-            }
-        }
     }
 
     /// The rows of one staged file, a batch at a time, in the columns of the table.

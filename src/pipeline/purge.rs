@@ -53,35 +53,53 @@ async fn stored(lake: &Lake, release: &Release, limits: &Limits) -> Result<HashM
     Ok(found)
 }
 
-/// Files whose time is up, in the order given: their content stands in the release since long enough.
+/// A file as it is told from a later one of its name.
+type Look = (u64, std::time::SystemTime);
+
+fn look(file: &Assigned) -> Option<Look> {
+    let found = std::fs::metadata(&file.path).ok()?;
+    Some((found.len(), found.modified().ok()?))
+}
+
+/// Files whose time is up, in the order given, as they looked: their rows stand in the release since
+/// long enough. A file that is gone or cannot be looked at is none of them.
 ///
 /// # Errors
-/// As a file or the release cannot be read.
-pub async fn due(
+/// As the release or a file's content cannot be read.
+async fn due(
     lake: &Lake,
     release: &Release,
     limits: &Limits,
     files: &[Assigned],
     now: i64,
-) -> Result<Vec<Assigned>> {
+) -> Result<Vec<(Assigned, Look)>> {
     let keeps = |contract: &Contract| contract.purge_hours.map(|hours| now - hours * HOUR_MICROS);
     let mut due = Vec::new();
     let mut times = None;
     for file in files {
-        let Some(limit) = keeps(&file.contract) else { continue };
-        let found = std::fs::metadata(&file.path).and_then(|found| found.modified());
-        let modified = found.map_err(|cause| io_error(&file.path, &cause))?;
-        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let (Some(limit), Some(looked)) = (keeps(&file.contract), look(file)) else {
+            continue;
+        };
+        let since = looked.1.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         if i64::try_from(since.as_micros()).unwrap_or(i64::MAX) > limit {
             continue;
         }
         if times.is_none() {
             times = Some(stored(lake, release, limits).await?);
         }
-        let batch_id = batch::batch_id(&file.contract, &file.path)?;
+        let Ok(batch_id) = batch::batch_id(&file.contract, &file.path) else {
+            continue;
+        };
         let at = times.as_ref().and_then(|times| times.get(&batch_id));
-        if at.is_some_and(|at| *at <= limit) {
-            due.push(file.clone());
+        let entry = release.tables.get(&file.contract.into);
+        if let (Some(_), Some(entry)) = (at.filter(|at| **at <= limit), entry) {
+            // the account alone does not say that the rows are there: a batch can have been taken back
+            let source = lake
+                .table_at(&file.contract.into, &entry.location, entry.version)
+                .await?;
+            if source.state_of(&batch_id).await? % 2 == 1 {
+                due.push((file.clone(), looked));
+            }
         }
     }
     Ok(due)
@@ -91,7 +109,7 @@ pub async fn due(
 ///
 /// # Errors
 /// `Denied` or `Unavailable` as the file system says.
-pub fn remove(file: &Assigned) -> Result<()> {
+fn remove(file: &Assigned) -> Result<()> {
     std::fs::remove_file(&file.path).map_err(|cause| io_error(&file.path, &cause))?;
     for companion in arrival::companions(&file.path) {
         if companion.exists() {
@@ -109,7 +127,11 @@ impl Run<'_> {
         }
         let release = self.lake.release(outcome.release).await?;
         let limits = &self.site.settings.limits;
-        for file in due(self.lake, &release, limits, files, self.clock.now()).await? {
+        for (file, looked) in due(self.lake, &release, limits, files, self.clock.now()).await? {
+            // a newer file of the name was never read
+            if look(&file) != Some(looked) {
+                continue;
+            }
             remove(&file)?;
             record.step("purge", &file.shown, "ok", 0, String::new());
             outcome.purged.push(file.shown);

@@ -502,7 +502,9 @@ impl Run<'_> {
 
 /// Whether an error is about one source file and says nothing of the others.
 fn is_of_the_file(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit | Kind::Check) || error.key() == "source_changed"
+    let gone = error.kind() == Kind::Missing && error.key() == "file_failed";
+    let changed = error.key() == "source_changed";
+    gone || changed || matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit | Kind::Check)
 }
 
 /// Tables that ingest and runs fill, not models.
@@ -556,6 +558,11 @@ pub fn classes(contracts: &[Contract]) -> Classes {
     for contract in contracts {
         let columns = classes.0.entry(contract.into.clone()).or_default();
         for column in &contract.columns {
+            // an identity made of what is no document number and not public leads to a person as well
+            let open = matches!(column.protect, Protect::Public | Protect::Key);
+            if contract.key.contains(&column.name) && !open {
+                columns.insert("row_key".to_owned(), Class::Token);
+            }
             let class = match column.protect {
                 Protect::Token => Class::Token,
                 Protect::Place => Class::Place,
@@ -566,9 +573,6 @@ pub fn classes(contracts: &[Contract]) -> Classes {
                 .entry(column.name.clone())
                 .and_modify(|known| *known = class.max(*known))
                 .or_insert(class);
-            if contract.key.contains(&column.name) {
-                columns.insert("row_key".to_owned(), Class::Token.max(class));
-            }
         }
     }
     classes

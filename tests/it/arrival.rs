@@ -5,17 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{folder, ok, run, select, text, write_key};
+use crate::support::{bare_site, run, select, text};
 
 /// A site with one contract of calls; `more` are further lines of it.
 fn site(more: &str) -> TempDir {
-    let dir = folder();
-    ok(&["init", &dir.path().display().to_string(), "--defaults"]);
-    write_key(dir.path());
-    let contracts = dir.path().join("pipelines/contracts");
-    std::fs::remove_dir_all(&contracts).expect("contracts");
-    std::fs::create_dir_all(&contracts).expect("a folder");
-    std::fs::create_dir_all(dir.path().join("inbox")).expect("a folder");
+    let (dir, contracts) = bare_site();
     let contract = format!(
         "from = \"inbox/*.csv\"\ninto = \"source.call\"\nsystem = \"test\"\ncounty = \"990101\"\nkey = [\"id\"]\n\
         event_time = \"at\"\n{more}\n[columns]\nid = {{ protect = \"public\", required = true }}\n\
@@ -23,7 +17,6 @@ fn site(more: &str) -> TempDir {
         n = {{ type = \"int\", protect = \"public\" }}\n"
     );
     std::fs::write(contracts.join("call.toml"), contract).expect("a contract");
-    std::fs::remove_dir_all(dir.path().join("lake")).ok();
     dir
 }
 
@@ -242,6 +235,94 @@ fn a_batch_is_taken_back_and_stays_away_until_somebody_names_it() {
     let path = dir.path().join("inbox/a.csv").display().to_string();
     assert_eq!(ingest(&dir, &["call", &path]).status.code(), Some(0));
     assert_eq!(calls(&dir), some(60));
+}
+
+#[test]
+fn a_source_that_returns_to_an_earlier_version_is_followed() {
+    let dir = site("resend = \"replace\"");
+    let (right, mut wrong) = (some(100), some(100));
+    wrong.values_mut().for_each(|n| *n += 7);
+    for version in [&right, &wrong, &right, &wrong, &right] {
+        put(&dir, "a.csv", &file(version));
+        let output = ingest(&dir, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(&calls(&dir), version);
+    }
+}
+
+#[test]
+fn rows_that_stay_after_an_upsert_are_known_to_the_next_file() {
+    let dir = site("resend = \"upsert\"");
+    put(&dir, "a.csv", &file(&some(10)));
+    ingest(&dir, &[]);
+    let mut second = some(15);
+    second.retain(|id, _| id.as_str() > "c0004");
+    put(&dir, "a.csv", &file(&second));
+    // the same ingest reads a file that states a row which the second version lacks
+    put(&dir, "b.csv", &file(&some(3)));
+    ingest(&dir, &[]);
+    assert_eq!(calls(&dir), some(15));
+}
+
+#[test]
+fn content_that_was_taken_back_stays_away_under_another_name() {
+    let dir = site("");
+    put(&dir, "a.csv", &file(&some(10)));
+    ingest(&dir, &[]);
+    put(&dir, "b.csv", &file(&some(10)));
+    ingest(&dir, &[]);
+    let batch = ops(&dir)[0]["batch"].as_str().expect("a batch").to_owned();
+    assert_eq!(ingest(&dir, &["withdraw", &batch]).status.code(), Some(0));
+    for _ in 0..2 {
+        ingest(&dir, &[]);
+        assert!(
+            calls(&dir).is_empty(),
+            "what was taken back came again by its other name"
+        );
+    }
+    // named, stored, and taken back once more
+    let path = dir.path().join("inbox/a.csv").display().to_string();
+    ingest(&dir, &["call", &path]);
+    assert_eq!(calls(&dir), some(10));
+    assert_eq!(ingest(&dir, &["withdraw", &batch]).status.code(), Some(0));
+    assert!(calls(&dir).is_empty());
+}
+
+#[test]
+fn only_files_whose_rows_are_released_are_purged() {
+    let dir = site("after = \"purge 0h\"");
+    let site = dir.path().display().to_string();
+    put(&dir, "a.csv", &file(&some(10)));
+    put(&dir, "b.csv", &file(&some(20)));
+    put(&dir, "b.csv.manifest", "{}");
+    ingest(&dir, &[]);
+    let batch = ops(&dir)[0]["batch"].as_str().expect("a batch").to_owned();
+    assert_eq!(ingest(&dir, &["withdraw", &batch]).status.code(), Some(0));
+    let output = run(&["--site", &site, "run", "nightly"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let there = |name: &str| dir.path().join("inbox").join(name).exists();
+    assert!(there("a.csv"), "the only copy of what was taken back is gone");
+    assert!(
+        !there("b.csv") && !there("b.csv.manifest"),
+        "a released file is still there"
+    );
+}
+
+#[test]
+fn a_file_of_many_groups_is_checked_to_its_end() {
+    let dir = site("");
+    let mut text = "id,at,n\n".to_owned();
+    let mut row = 0;
+    while text.len() < 100 << 20 {
+        text.push_str(&format!("call-with-a-long-number-{row:010},2025-01-01 10:00:00,1\n"));
+        row += 1;
+    }
+    put(&dir, "large.csv", &text);
+    let path = dir.path().join("inbox/large.csv").display().to_string();
+    let output = run(&["--site", &dir.path().display().to_string(), "contract", "check", &path]);
+    let said = crate::support::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains(&format!("read {row}, acceptable {row}")), "{said}");
 }
 
 /// Row groups of a data file by their rows, and line and identity of each row in its order.

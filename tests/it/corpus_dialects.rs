@@ -3,11 +3,9 @@
 
 use std::path::Path;
 
-use fenghuo::engine::{Bounds, Session};
-use fenghuo::lake::Lake;
 use serde_json::{Value, json};
 
-use crate::support::{folder, ok, python, write_key};
+use crate::support::{bare_site, ok, python, select};
 
 /// One file: how it is written, and what the contract declares.
 struct Case {
@@ -238,33 +236,15 @@ fn declared(case: &Case, key: &str, default: &str) -> String {
 }
 
 fn rows(site: &Path, at: usize) -> Vec<Vec<String>> {
-    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
-        let name = format!("source.case_{at}");
-        let lake = Lake::open(site, "lake").expect("a lake");
-        let table = lake.table(&name).await.expect("a table").expect("it was made");
-        let session = Session::new(Bounds {
-            memory_bytes: 1 << 30,
-            partitions: 1,
-        })
-        .expect("a session");
-        session
-            .register(&name, table.provider(session.state()).await.expect("a provider"))
-            .expect("a name");
-        let sql = format!(
-            "SELECT arrow_cast(coalesce(a, ''), 'Utf8') AS a, arrow_cast(coalesce(b, ''), 'Utf8') AS b, \
-            arrow_cast(coalesce(c, ''), 'Utf8') AS c FROM {name} ORDER BY source_line"
-        );
-        let found = session.query("test", &sql, 1_000).await.expect("rows");
-        let mut rows = Vec::new();
-        for batch in &found.batches {
-            use arrow::array::AsArray;
-            for row in 0..batch.num_rows() {
-                let field = |column: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
-                rows.push((0..3).map(field).collect());
-            }
-        }
-        rows
-    })
+    let name = format!("source.case_{at}");
+    let sql = format!(
+        "SELECT coalesce(a, '') AS a, coalesce(b, '') AS b, coalesce(c, '') AS c FROM {name} ORDER BY source_line"
+    );
+    let row = |row: &Value| -> Vec<String> {
+        let field = |name| row[name].as_str().unwrap_or_default().to_owned();
+        ["a", "b", "c"].map(field).to_vec()
+    };
+    select(site, &name, &sql).iter().map(row).collect()
 }
 
 /// Blanks around a value mean nothing in a contract.
@@ -281,15 +261,8 @@ fn trimmed(found: &Value) -> Option<Vec<Vec<String>>> {
 
 #[test]
 fn the_accepted_rows_are_those_of_three_other_readers_where_they_agree() {
-    let dir = folder();
+    let (dir, contracts) = bare_site();
     let site = dir.path();
-    ok(&["init", &site.display().to_string(), "--defaults"]);
-    write_key(site);
-    let contracts = site.join("pipelines/contracts");
-    std::fs::remove_dir_all(&contracts).expect("contracts");
-    std::fs::create_dir_all(&contracts).expect("a folder");
-    std::fs::create_dir_all(site.join("inbox")).expect("a folder");
-    std::fs::remove_dir_all(site.join("lake")).ok();
     let mut peers = Vec::new();
     for (at, case) in CASES.iter().enumerate() {
         let path = site.join(format!("inbox/case_{at}.csv"));

@@ -3,17 +3,11 @@
 
 use std::io::Write;
 
-use crate::support::{folder, ok, rows, run, text, write_key};
+use crate::support::{bare_site, ok, rows, run, text};
 
 /// A site with one contract of three text columns.
 fn site() -> tempfile::TempDir {
-    let dir = folder();
-    ok(&["init", &dir.path().display().to_string(), "--defaults"]);
-    write_key(dir.path());
-    let contracts = dir.path().join("pipelines/contracts");
-    std::fs::remove_dir_all(&contracts).expect("contracts");
-    std::fs::create_dir_all(&contracts).expect("a folder");
-    std::fs::create_dir_all(dir.path().join("inbox")).expect("a folder");
+    let (dir, contracts) = bare_site();
     for (name, format) in [("text", "csv"), ("list", "json")] {
         let contract = format!(
             "from = \"inbox/*.{name}*\"\ninto = \"source.{name}\"\ncounty = \"none\"\nkey = []\nformat = \"{format}\"\n\

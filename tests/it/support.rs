@@ -112,6 +112,19 @@ pub fn site(name: &str, links: &[(PathBuf, &str)]) -> TempDir {
     dir
 }
 
+/// A site without contracts, sources and lake, and the folder of its contracts.
+pub fn bare_site() -> (TempDir, PathBuf) {
+    let dir = folder();
+    ok(&["init", &dir.path().display().to_string(), "--defaults"]);
+    write_key(dir.path());
+    let contracts = dir.path().join("pipelines/contracts");
+    std::fs::remove_dir_all(&contracts).expect("contracts");
+    std::fs::create_dir_all(&contracts).expect("a folder");
+    std::fs::create_dir_all(dir.path().join("inbox")).expect("a folder");
+    std::fs::remove_dir_all(dir.path().join("lake")).ok();
+    (dir, contracts)
+}
+
 /// The output of a Python script, or `None` with the reason printed where a module is absent.
 /// `tests/run` installs the modules; `cargo test` alone must not need them.
 pub fn python(modules: &[&str], script: &str, arguments: &[&str]) -> Option<String> {
