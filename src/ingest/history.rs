@@ -24,8 +24,8 @@ use crate::place::suspect::REFERENCE_RESOLUTION;
 
 /// Stored positions that those of a batch are held against.
 const REFERENCE_ROWS: u64 = 30_000;
-/// Bytes of a short row, as a first guess of the rows of a file.
-const ROW_BYTES: u64 = 150;
+/// Bytes of a row, as a first guess of the rows of a file.
+const ROW_BYTES: u64 = 200;
 /// Bytes of a packed file for each byte on disk, as a first guess of its rows.
 const UNPACKED: u64 = 8;
 
