@@ -88,7 +88,7 @@ pub(super) fn check_allowed<'a>(
     }
     Err(fail(Kind::Denied, "source_forbidden", &[&path])
         .with_problems(problems)
-        .hint("source_forbidden_hint", &[]))
+        .hint("source_forbidden_hint", &[&contract.name]))
 }
 
 fn problem(path: &str, message: Message) -> Problem {
