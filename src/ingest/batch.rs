@@ -290,6 +290,7 @@ impl<'a> Ingest<'a> {
             calendar: calendar(self.settings, contract)?,
             now: self.now,
             settings: self.settings.clone(),
+            workers: looked.workers(limits.target_partitions),
             suspect: Suspect::new(contract.bounds, contract.crs, self.reference(contract, &table).await?),
         };
         let reading = tokio::task::spawn_blocking({

@@ -13,7 +13,7 @@ use crate::error::{Result, io_error};
 use crate::ingest::scan;
 
 /// Bytes of a group, before the record that ends it.
-const GROUP_BYTES: usize = 16 << 20;
+pub(super) const GROUP_BYTES: usize = 16 << 20;
 
 /// How records are told apart.
 #[derive(Debug, Clone)]

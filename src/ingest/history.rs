@@ -27,7 +27,7 @@ const REFERENCE_ROWS: u64 = 30_000;
 /// Bytes of a row, as a first guess of the rows of a file.
 const ROW_BYTES: u64 = 200;
 /// Bytes of a packed file for each byte on disk, as a first guess of its rows.
-const UNPACKED: u64 = 8;
+pub(super) const UNPACKED: u64 = 8;
 
 /// A batch that the account says was stored. Whether its rows are there, the source table knows: an
 /// ingest can have ended between the two, and a batch can have been taken back.

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use crate::config::Settings;
 use crate::contract::Contract;
 use crate::error::{Kind, Result, fail, io_error};
-use crate::ingest::feed::Feed;
+use crate::ingest::feed::{Feed, GROUP_BYTES};
+use crate::ingest::history::UNPACKED;
 use crate::ingest::progress::Progress;
 use crate::ingest::work::{Done, Job, Turn, origins_of, work};
 use crate::ingest::{header, open};
@@ -35,6 +36,13 @@ impl Looked {
         })
     }
 
+    /// Threads worth having for the file, at most `most`: one for each group it can have.
+    pub(super) fn workers(&self, most: usize) -> usize {
+        let bytes = self.bytes * if self.packed { UNPACKED } else { 1 };
+        let groups = usize::try_from(bytes).unwrap_or(usize::MAX) / GROUP_BYTES + 1;
+        groups.min(most.max(1))
+    }
+
     /// A file that changed under the reader was read as something that never was.
     pub(super) fn same(&self, path: &Path, shown: &str) -> Result<()> {
         if Looked::at(path)? == *self {
@@ -58,6 +66,8 @@ pub(super) struct Task {
     pub now: i64,
     pub settings: Settings,
     pub suspect: Suspect,
+    /// Threads that read the file.
+    pub workers: usize,
 }
 
 impl Task {
@@ -90,14 +100,17 @@ impl Task {
         );
         let feed = Mutex::new(feed);
         let origins = origins_of(&self.contract);
-        std::thread::scope(|scope| {
-            for _ in 0..limits.target_partitions.max(1) {
-                scope.spawn(|| {
-                    if let Err(error) = work(&job, &origins, &feed, turn, sender) {
-                        turn.fail(error);
-                    }
-                });
+        let worker = || {
+            if let Err(error) = work(&job, &origins, &feed, turn, sender) {
+                turn.fail(error);
             }
+        };
+        // a thread of its own for each file of a few rows would cost more memory than it saves time
+        std::thread::scope(|scope| {
+            for _ in 1..self.workers {
+                scope.spawn(worker);
+            }
+            worker();
         });
     }
 }
