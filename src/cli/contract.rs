@@ -5,11 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::cli::clock::SystemClock;
-use crate::cli::open::Opened;
+use crate::cli::open::{Opened, named};
 use crate::cli::print::Printer;
+use crate::config::Site;
 use crate::config::settings::Pack;
-use crate::config::{Site, text};
-use crate::contract::Contract;
 use crate::contract::source_sql::{SqlDialect, select};
 use crate::error::{Error, Kind, Result, fail, io_error};
 use crate::ingest::infer::{Sample, infer};
@@ -83,15 +82,6 @@ pub(super) fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
             printer.data(&select(&found, table.as_deref().unwrap_or(contract), dialect))
         }
     }
-}
-
-/// A contract by its name.
-fn named<'c>(contracts: &'c [Contract], name: &str) -> Result<&'c Contract> {
-    contracts.iter().find(|contract| contract.name == name).ok_or_else(|| {
-        let known: Vec<&str> = contracts.iter().map(|contract| contract.name.as_str()).collect();
-        let near = text::closest(name, known.iter().copied()).unwrap_or("—");
-        fail(Kind::Missing, "no_contract", &[&name]).hint("no_contract_hint", &[&near, &known.join(" ")])
-    })
 }
 
 fn draft(

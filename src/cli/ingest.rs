@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::clock::{SystemClock, entropy, run_id};
-use crate::cli::open::Opened;
+use crate::cli::open::{Opened, named};
 use crate::cli::print::Printer;
 use crate::config::site::relative;
 use crate::error::{Kind, Result, fail};
-use crate::pipeline::Run;
 use crate::pipeline::files::{Assigned, assign, contracts};
-use crate::time::Clock;
 
 /// Read source files into source tables
 #[derive(Debug, clap::Args)]
@@ -39,14 +36,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let opened = Opened::at(site)?;
     let key = opened.key()?;
     let contracts = contracts(&opened.site)?;
-    let run = Run {
-        site: &opened.site,
-        lake: &opened.lake,
-        key: &key,
-        clock: &SystemClock,
-        entropy: entropy()?,
-        run_id: run_id(SystemClock.now())?,
-    };
+    let run = opened.run(&key)?;
     if let Some(Action::Withdraw { batch }) = &args.action {
         let (file, rows) = run.withdraw(&contracts, batch).await?;
         printer.say("batch_withdrawn", &[&file, &rows]);
@@ -55,13 +45,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let mut files = assign(&opened.site, &contracts)?;
     files.retain(|file| !file.contract.on_request || args.contract.as_ref() == Some(&file.contract.name));
     if let Some(name) = &args.contract {
-        let Some(contract) = contracts.iter().find(|contract| contract.name == *name) else {
-            let known: Vec<&str> = contracts.iter().map(|contract| contract.name.as_str()).collect();
-            let near = crate::config::text::closest(name, known.iter().copied()).unwrap_or("—");
-            return Err(
-                fail(Kind::Missing, "no_contract", &[name]).hint("no_contract_hint", &[&near, &known.join(" ")])
-            );
-        };
+        let contract = named(&contracts, name)?;
         if args.files.is_empty() {
             files.retain(|file| file.contract.name == *name);
         } else {

@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use crate::config::Site;
+use crate::cli::clock::{SystemClock, entropy, run_id};
+use crate::config::{Site, text};
+use crate::contract::Contract;
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::{Lake, Release};
+use crate::pipeline::Run;
 use crate::protect::SiteKey;
+use crate::time::Clock;
 
 /// A site with its lake.
 #[derive(Debug)]
@@ -37,6 +41,18 @@ impl Opened {
             .ok_or_else(|| fail(Kind::Input, "key_broken", &[&path.display()]).hint("key_hint", &[&path.display()]))
     }
 
+    /// A run on this site that begins now.
+    pub(super) fn run<'a>(&'a self, key: &'a SiteKey) -> Result<Run<'a>> {
+        Ok(Run {
+            site: &self.site,
+            lake: &self.lake,
+            key,
+            clock: &SystemClock,
+            entropy: entropy()?,
+            run_id: run_id(SystemClock.now())?,
+        })
+    }
+
     /// The release of a number, else the newest.
     pub(super) async fn release(&self, number: Option<u64>) -> Result<Release> {
         match number {
@@ -48,6 +64,15 @@ impl Opened {
                 .ok_or_else(|| fail(Kind::Missing, "no_release_yet", &[]).hint("no_release_hint", &[])),
         }
     }
+}
+
+/// A contract by its name.
+pub(super) fn named<'c>(contracts: &'c [Contract], name: &str) -> Result<&'c Contract> {
+    contracts.iter().find(|contract| contract.name == name).ok_or_else(|| {
+        let known: Vec<&str> = contracts.iter().map(|contract| contract.name.as_str()).collect();
+        let near = text::closest(name, known.iter().copied()).unwrap_or("—");
+        fail(Kind::Missing, "no_contract", &[&name]).hint("no_contract_hint", &[&near, &known.join(" ")])
+    })
 }
 
 #[cfg(unix)]

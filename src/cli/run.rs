@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use crate::cli::clock::{SystemClock, entropy, run_id};
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::error::Result;
-use crate::pipeline::Run;
 use crate::pipeline::run::Outcome;
-use crate::time::Clock;
 
 /// Run a pipeline: ingest, build, check, publish
 #[derive(Debug, clap::Args)]
@@ -28,15 +25,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
 /// Runs a pipeline on an opened site.
 pub(super) async fn pipeline(opened: &Opened, name: &str, printer: &Printer) -> Result<Outcome> {
     let key = opened.key()?;
-    let run = Run {
-        site: &opened.site,
-        lake: &opened.lake,
-        key: &key,
-        clock: &SystemClock,
-        entropy: entropy()?,
-        run_id: run_id(SystemClock.now())?,
-    };
-    run.pipeline(name, printer).await
+    opened.run(&key)?.pipeline(name, printer).await
 }
 
 /// Says what a run did.

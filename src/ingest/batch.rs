@@ -346,27 +346,17 @@ impl<'a> Ingest<'a> {
         report.sent.agree(&report.file, Some(report.read), &report.content)?;
         let staged = stage.finish().await?;
         crash::point("rows_flushed");
-        if !earlier.is_empty() {
-            let exchange = self.reconcile(contract, table, staged, &earlier, &mut report).await?;
-            arrived.days.extend(&exchange.days);
-            report.days = arrived.days.into_iter().collect();
-            report.outcome = self.commit(table, exchange, &report, &arrived.rejects).await?;
-            crash::point("batch_done");
-            return Ok(report);
-        }
-        report.days = arrived.days.into_iter().collect();
-        if contract.land != Land::Counts && staged.rows != report.accepted {
-            return Err(fail(
-                Kind::Bug,
-                "rows_differ",
-                &[&contract.into, &report.accepted, &staged.rows],
-            ));
-        }
-        let exchange = Exchange {
-            staged,
-            partitions: BTreeSet::new(),
-            days: BTreeSet::new(),
+        let exchange = if earlier.is_empty() {
+            if contract.land != Land::Counts && staged.rows != report.accepted {
+                let rows: [&dyn std::fmt::Display; 3] = [&contract.into, &report.accepted, &staged.rows];
+                return Err(fail(Kind::Bug, "rows_differ", &rows));
+            }
+            Exchange::of(staged)
+        } else {
+            self.reconcile(contract, table, staged, &earlier, &mut report).await?
         };
+        arrived.days.extend(&exchange.days);
+        report.days = arrived.days.into_iter().collect();
         report.outcome = self.commit(table, exchange, &report, &arrived.rejects).await?;
         crash::point("batch_done");
         Ok(report)

@@ -16,8 +16,9 @@ use crate::ingest::batch::{Reject, calendar};
 use crate::ingest::feed::{Feed, Split};
 use crate::ingest::header::{self, Header};
 use crate::ingest::progress::Progress;
+use crate::ingest::rows::origins;
 use crate::ingest::scan::{Broken, Records, Scanner, Span};
-use crate::ingest::work::{Account, Job, Turn, origins_of, work};
+use crate::ingest::work::{Account, Job, Turn, work};
 use crate::ingest::{open, tables};
 use crate::message::Message;
 use crate::place::suspect::{Finding, Suspect};
@@ -85,7 +86,7 @@ pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Setting
         limits.record_bytes,
     );
     let feed = Mutex::new(feed);
-    let origins = origins_of(contract);
+    let origins = origins(contract);
     let turn = Turn::new(None, None, limits.target_partitions);
     turn.name(String::new());
     let (sender, _receiver) = mpsc::channel(1);

@@ -33,6 +33,17 @@ pub(super) struct Exchange {
     pub days: BTreeSet<i32>,
 }
 
+impl Exchange {
+    /// New rows beside all others.
+    pub(super) fn of(staged: Staged) -> Exchange {
+        Exchange {
+            staged,
+            partitions: BTreeSet::new(),
+            days: BTreeSet::new(),
+        }
+    }
+}
+
 /// Tells rows apart by what they say.
 struct Sayings {
     converter: RowConverter,

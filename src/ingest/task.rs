@@ -11,7 +11,8 @@ use crate::error::{Kind, Result, fail, io_error};
 use crate::ingest::feed::{Feed, GROUP_BYTES};
 use crate::ingest::history::UNPACKED;
 use crate::ingest::progress::Progress;
-use crate::ingest::work::{Done, Job, Turn, origins_of, work};
+use crate::ingest::rows::origins;
+use crate::ingest::work::{Done, Job, Turn, work};
 use crate::ingest::{header, open};
 use crate::place::suspect::Suspect;
 use crate::protect::SiteKey;
@@ -99,7 +100,7 @@ impl Task {
             limits.record_bytes,
         );
         let feed = Mutex::new(feed);
-        let origins = origins_of(&self.contract);
+        let origins = origins(&self.contract);
         let worker = || {
             if let Err(error) = work(&job, &origins, &feed, turn, sender) {
                 turn.fail(error);

@@ -24,7 +24,7 @@ use crate::ingest::json::{self, JsonBroken};
 use crate::ingest::kernel::{Kernels, refused};
 use crate::ingest::known::{Identity, Known};
 use crate::ingest::progress::Progress;
-use crate::ingest::rows::{Refused, Rows, Stamp, origins};
+use crate::ingest::rows::{Refused, Rows, Stamp};
 use crate::ingest::scan::{Broken, Records, Scanner, Span};
 use crate::lake::{Encoded, Encoder};
 use crate::place::suspect::Suspect;
@@ -604,9 +604,4 @@ fn note_name(job: &Job<'_>, unknown: &mut BTreeSet<String>, name: &str) -> Resul
         unknown.insert(header::listed(name, job.pack));
     }
     Ok(())
-}
-
-/// The origins of a job's rows, to be kept beside it.
-pub(super) fn origins_of(contract: &Contract) -> Vec<String> {
-    origins(contract)
 }

@@ -6,6 +6,8 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 use serde_json::{Map, Value};
 
+use crate::time::calendar;
+
 /// Longer texts say nothing that a reader could use, and would fill the log.
 const TEXT_BYTES: usize = 64;
 
@@ -98,8 +100,8 @@ fn range(statistics: &Statistics, logical: Option<&LogicalType>) -> Option<Range
 }
 
 fn day(days: Option<&i32>) -> Value {
-    let date = days.and_then(|days| chrono::DateTime::from_timestamp(i64::from(*days) * 86_400, 0));
-    date.map_or(Value::Null, |date| date.format("%Y-%m-%d").to_string().into())
+    let date = days.and_then(|days| calendar::date(*days));
+    date.map_or(Value::Null, |date| date.to_string().into())
 }
 
 fn instant(micros: Option<&i64>, round: i64) -> Value {

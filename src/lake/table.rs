@@ -28,6 +28,7 @@ use crate::error::{Kind, Result, fail};
 use crate::lake::encode::{self, Layout};
 use crate::lake::stage::{Stage, Staged};
 use crate::lake::{Lake, store_error, table_error};
+use crate::time::calendar;
 
 /// An opened table at one version.
 #[derive(Debug, Clone)]
@@ -528,10 +529,7 @@ fn whole(batch: &RecordBatch, schema: &SchemaRef, values: &HashMap<String, Optio
 
 /// Days as text, runs of them as first and last: `2025-03-01/2025-03-04,2025-03-09`.
 fn day_ranges(days: &[i32]) -> String {
-    let text = |day: i32| {
-        let date = chrono::DateTime::from_timestamp(i64::from(day) * 86_400, 0);
-        date.map_or_else(String::new, |date| date.format("%Y-%m-%d").to_string())
-    };
+    let text = |day: i32| calendar::date(day).map_or_else(String::new, |date| date.to_string());
     let runs = days.chunk_by(|left, right| left + 1 == *right);
     let ranges = runs.filter_map(|run| Some((run.first()?, run.last()?)));
     ranges
