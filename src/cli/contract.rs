@@ -9,11 +9,12 @@ use crate::cli::open::{Opened, named};
 use crate::cli::print::Printer;
 use crate::config::Site;
 use crate::config::settings::Pack;
+use crate::contract::Contract;
 use crate::contract::source_sql::{SqlDialect, select};
 use crate::error::{Error, Kind, Result, fail, io_error};
 use crate::ingest::infer::{Sample, infer};
 use crate::ingest::{explain, unpacked};
-use crate::pipeline::files::{assign, contracts};
+use crate::pipeline::files::{Assigned, assign, contracts, named_files};
 use crate::time::Clock;
 
 /// Bytes of a file that a draft is made from.
@@ -66,10 +67,10 @@ enum Action {
     },
 }
 
-pub(super) fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
+pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     match &args.action {
         Action::Infer { files, name, to, write } => draft(site, files, name.as_deref(), to.as_deref(), *write, printer),
-        Action::Check { file, contract } => check(site, file, contract.as_deref(), printer),
+        Action::Check { file, contract } => check(site, file, contract.as_deref(), printer).await,
         Action::SourceSql {
             contract,
             dialect,
@@ -184,29 +185,40 @@ fn put(path: &Path, text: &str) -> Result<()> {
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)
 }
 
-fn check(site: &Path, file: &Path, name: Option<&str>, printer: &Printer) -> Result<()> {
+async fn check(site: &Path, file: &Path, name: Option<&str>, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let contracts = contracts(&opened.site)?;
     let contract = match name {
         Some(name) => named(&contracts, name)?.clone(),
         None => {
             let same = |path: &Path| path.canonicalize().ok() == file.canonicalize().ok();
-            let claimed = assign(&opened.site, &contracts)?;
-            let claimed = claimed.into_iter().find(|assigned| same(&assigned.path));
+            let claimed = assign(&opened.site, &contracts).await?;
+            let claimed = claimed
+                .into_iter()
+                .find(|assigned| assigned.source.holder().is_some_and(same));
             claimed.map(|assigned| assigned.contract).ok_or_else(|| {
                 fail(Kind::Input, "check_unclaimed", &[&file.display()]).hint("check_unclaimed_hint", &[])
             })?
         }
     };
-    let shown = file.display().to_string();
-    let found = explain(&contract, file, &shown, &opened.site.settings, SystemClock.now())?;
+    let mut failed = Vec::new();
+    for file in named_files(&opened.site, &contract, file) {
+        failed.extend(check_one(&contract, &file, &opened, printer).err());
+    }
+    // of several files of an archive the first that fails is the answer, the others were shown
+    failed.into_iter().next().map_or(Ok(()), Err)
+}
+
+fn check_one(contract: &Contract, file: &Assigned, opened: &Opened, printer: &Printer) -> Result<()> {
+    let shown = &file.shown;
+    let found = explain(contract, &file.source, shown, &opened.site.settings, SystemClock.now())?;
     let good = found.read - found.rejected;
     printer.say(
         "check_account",
         &[&contract.name, &found.read, &good, &found.rejected, &found.blanked],
     );
     for finding in &found.findings {
-        printer.finding(&shown, finding);
+        printer.finding(shown, finding);
     }
     if !found.unknown.is_empty() {
         printer.say("check_unknown", &[&found.unknown.join(", ")]);
@@ -219,10 +231,6 @@ fn check(site: &Path, file: &Path, name: Option<&str>, printer: &Printer) -> Res
         return Ok(());
     }
     printer.data(&table)?;
-    let error = fail(
-        Kind::Check,
-        "check_failed_rows",
-        &[&shown, &found.rejected, &found.read],
-    );
+    let error = fail(Kind::Check, "check_failed_rows", &[shown, &found.rejected, &found.read]);
     Err(error.with_problems(found.problems))
 }

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::open::{Opened, named};
 use crate::cli::print::Printer;
-use crate::config::site::relative;
 use crate::error::{Kind, Result, fail};
-use crate::pipeline::files::{Assigned, assign, contracts};
+use crate::pipeline::files::{assign, contracts, named_files};
 
 /// Read source files into source tables
 #[derive(Debug, clap::Args)]
@@ -42,7 +41,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         printer.say("batch_withdrawn", &[&file, &rows]);
         return Ok(());
     }
-    let mut files = assign(&opened.site, &contracts)?;
+    let mut files = assign(&opened.site, &contracts).await?;
     files.retain(|file| !file.contract.on_request || args.contract.as_ref() == Some(&file.contract.name));
     if let Some(name) = &args.contract {
         let contract = named(&contracts, name)?;
@@ -52,12 +51,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             files = args
                 .files
                 .iter()
-                .map(|path| Assigned {
-                    contract: contract.clone(),
-                    shown: relative(opened.site.root(), path),
-                    bytes: std::fs::metadata(path).map_or(0, |found| found.len()),
-                    path: path.clone(),
-                })
+                .flat_map(|path| named_files(&opened.site, contract, path))
                 .collect();
         }
     }

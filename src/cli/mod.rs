@@ -136,7 +136,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Status(args) => status::run(args, site, printer).await,
         Command::Doctor(args) => doctor::run(args, site, printer).await,
         Command::Ingest(args) => ingest::run(args, site, printer).await,
-        Command::Contract(args) => contract::run(args, site, printer),
+        Command::Contract(args) => contract::run(args, site, printer).await,
         Command::Plan(args) => plan::run(args, site, printer).await,
         Command::Run(args) => run::run(args, site, printer).await,
         Command::Query(args) => query::run(args, site, printer).await,

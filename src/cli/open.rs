@@ -20,7 +20,8 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn at(path: &Path) -> Result<Opened> {
-        let site = Site::open(path)?;
+        let mut site = Site::open(path)?;
+        site.stores = stores();
         let lake = Lake::open(site.root(), &site.settings.lake.url)?;
         Ok(Opened { site, lake })
     }
@@ -64,6 +65,18 @@ impl Opened {
                 .ok_or_else(|| fail(Kind::Missing, "no_release_yet", &[]).hint("no_release_hint", &[])),
         }
     }
+}
+
+/// The variables by which object stores are reached, under the names that their clients share.
+fn stores() -> std::collections::BTreeMap<String, String> {
+    std::env::vars()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .filter(|(name, _)| {
+            ["aws_", "azure_", "google_"]
+                .iter()
+                .any(|store| name.starts_with(store))
+        })
+        .collect()
 }
 
 /// A contract by its name.

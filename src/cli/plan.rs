@@ -5,10 +5,11 @@ use std::path::Path;
 use crate::cli::open::Opened;
 use crate::cli::output::{Output, texts};
 use crate::cli::print::Printer;
-use crate::error::Result;
+use crate::error::{Kind, Result, fail};
+use crate::ingest::batch::batch_id;
 use crate::model::Models;
 use crate::pipeline::Definition;
-use crate::pipeline::files::{assign, contracts};
+use crate::pipeline::files::{Assigned, assign, contracts};
 use crate::pipeline::plan::{Plan, Reason, Step, sources};
 use crate::pipeline::run::parameters;
 
@@ -22,6 +23,14 @@ pub(super) struct Args {
     output: Output,
 }
 
+/// The name under which a file would be stored.
+async fn batch_of(file: &Assigned) -> Result<String> {
+    let file = file.clone();
+    tokio::task::spawn_blocking(move || batch_id(&file.contract, &file.source))
+        .await
+        .map_err(|cause| fail(Kind::Bug, "parser_died", &[&"plan"]).because(cause))?
+}
+
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let definition = Definition::load(&opened.site, &args.pipeline)?;
@@ -30,16 +39,13 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let last = opened.lake.latest_release().await?;
     let mut sources = sources(&opened.lake).await?;
     let mut rows: Vec<[String; 4]> = Vec::new();
-    for file in assign(&opened.site, &contracts)?
+    for file in assign(&opened.site, &contracts)
+        .await?
         .iter()
         .filter(|file| definition.ingests(&file.contract))
     {
         let stored = match opened.lake.table(&file.contract.into).await? {
-            Some(table) => {
-                table
-                    .holds(&crate::ingest::batch::batch_id(&file.contract, &file.path)?)
-                    .await?
-            }
+            Some(table) => table.holds(&batch_of(file).await?).await?,
             None => false,
         };
         if !stored {

@@ -111,6 +111,8 @@ pub struct Limits {
     pub query_memory_mebibytes: usize,
     /// Rejects listed per file; a file with more is refused whole.
     pub rejects_per_batch: usize,
+    /// Share of refused rows, percent, above which nothing of a file is stored.
+    pub reject_percent: f64,
     /// Rows of a file that is held against its earlier versions.
     pub resend_rows: usize,
     /// Share of a file's earlier rows, percent, that may vanish when it is replaced unattended.

@@ -26,6 +26,9 @@ pub struct Site {
     root: PathBuf,
     /// The resolved settings.
     pub settings: Settings,
+    /// How object stores are reached, by the usual names of keys and endpoints: given by whoever opens
+    /// the site, never written in it.
+    pub stores: BTreeMap<String, String>,
 }
 
 /// A text file of the site: its path inside the site and its text.
@@ -59,6 +62,7 @@ impl Site {
         Ok(Site {
             root: root.to_owned(),
             settings: Settings::parse(SETTINGS_FILE, &text)?,
+            stores: BTreeMap::new(),
         })
     }
 

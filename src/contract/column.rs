@@ -54,11 +54,13 @@ pub enum ColumnType {
     Lat,
     /// WKT `POINT (lon lat)`; lands as `lon` and `lat`.
     Point,
+    /// WKT `POLYGON` or `MULTIPOLYGON` in the contract's reference system; lands in that of the lake.
+    Area,
 }
 
 impl ColumnType {
     /// The names of the types, as contracts write them.
-    pub const NAMES: [(&'static str, ColumnType); 9] = [
+    pub const NAMES: [(&'static str, ColumnType); 10] = [
         ("string", ColumnType::String),
         ("int", ColumnType::Int),
         ("float", ColumnType::Float),
@@ -68,6 +70,7 @@ impl ColumnType {
         ("lon", ColumnType::Lon),
         ("lat", ColumnType::Lat),
         ("point", ColumnType::Point),
+        ("area", ColumnType::Area),
     ];
 
     /// Whether values of this type say where something happened.
@@ -83,6 +86,8 @@ pub struct Column {
     pub name: String,
     /// Name in the source.
     pub from: String,
+    /// Other names in the source.
+    pub aliases: Vec<String>,
     /// Type.
     pub kind: ColumnType,
     /// Protection.

@@ -28,8 +28,16 @@ pub struct ContractFile {
     pub land: Option<String>,
     /// Whether only a pipeline or person that names this contract ingests it.
     pub on_request: Option<bool>,
-    /// `csv` (default), `ndjson` (one object a line) or `json` (one list of objects).
+    /// `csv`, `ndjson` (one object a line), `json` (one list of objects), `xlsx`, `parquet`, `geojson`,
+    /// `shapefile` or `gat1400` (messages of the video-image base); by the ending of `from` where silent,
+    /// else `csv`.
     pub format: Option<String>,
+    /// Files of a ZIP archive that are meant, with `*`; all of them where silent.
+    pub member: Option<String>,
+    /// Sheet of a workbook, where several have cells.
+    pub sheet: Option<String>,
+    /// What GA/T 1400 messages are read for: `ape`, `video_slice` or `count`.
+    pub object: Option<String>,
     /// `utf-8` (default), `gb18030`, `gbk`, `big5`, `utf-16le` or `utf-16be`.
     pub encoding: Option<String>,
     /// Field delimiter of a CSV file, one ASCII character.
@@ -50,6 +58,13 @@ pub struct ContractFile {
     pub complete: Option<String>,
     /// What a file of the same name with other content does: `refuse` (default), `replace`, `upsert`.
     pub resend: Option<String>,
+    /// What a source column outside the contract does: `drop` (default) or `stop`.
+    pub unknown_columns: Option<String>,
+    /// Share of refused rows, percent, above which nothing of a file is stored.
+    pub reject_percent: Option<f64>,
+    /// Which of two rows of one key that say different things holds: `first` (default), `newest` or
+    /// `reject` (neither).
+    pub conflict: Option<String>,
     /// What becomes of a source file whose release is durable: `purge 72h` (default) or `leave`.
     pub after: Option<String>,
     /// Reference system of the coordinates: `wgs84`, `cgcs2000`, `gcj02`, `bd09`, or `epsg:N` of a grid in metres.
@@ -89,7 +104,9 @@ pub struct ContractFile {
 pub struct ColumnFile {
     /// Name in the source, where it is another.
     pub from: Option<String>,
-    /// `string`, `int`, `float`, `bool`, `timestamp`, `date`, `lon`, `lat`, `point`.
+    /// Other names that the source uses for it.
+    pub aliases: Option<Vec<String>>,
+    /// `string`, `int`, `float`, `bool`, `timestamp`, `date`, `lon`, `lat`, `point`, `area`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// `public`, `key`, `place`, `token`, `coarse` or `drop`; there is no default.
@@ -200,6 +217,9 @@ impl ContractFile {
             system,
             land,
             format,
+            member,
+            sheet,
+            object,
             encoding,
             delimiter,
             quote,
@@ -210,6 +230,9 @@ impl ContractFile {
             null,
             complete,
             resend,
+            unknown_columns,
+            reject_percent,
+            conflict,
             after,
             crs,
             timezone,
@@ -246,8 +269,8 @@ impl ColumnFile {
             ($($field:ident),*) => { $( if self.$field.is_none() { self.$field.clone_from(&base.$field); } )* };
         }
         inherit!(
-            from, kind, protect, required, format, hour24, after, decimal, thousands, range, accept, codes, unknown,
-            bad
+            from, aliases, kind, protect, required, format, hour24, after, decimal, thousands, range, accept, codes,
+            unknown, bad
         );
         self
     }

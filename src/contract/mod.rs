@@ -15,5 +15,7 @@ pub mod value;
 pub use codes::CodeList;
 pub use column::{Column, ColumnType, Protect};
 pub use dialect::Dialect;
-pub use resolve::{Complete, Contract, Counts, Known, Land, Measure, Origin, Resend, SourceFormat, contracts};
+pub use resolve::{
+    Complete, Conflict, Contract, Counts, Known, Land, Measure, MessageObject, Origin, Resend, SourceFormat, contracts,
+};
 pub use value::{Reason, Value};

@@ -4,9 +4,14 @@ use crate::contract::column::ColumnType;
 use crate::contract::dialect::Dialect;
 use crate::contract::file::ColumnFile;
 use crate::contract::number::NumberStyle;
-use crate::contract::resolve::{Complete, Resolver};
+use crate::contract::resolve::{Complete, Conflict, MessageObject, Resolver, SourceFormat};
 use crate::message::Message;
 use crate::time::parse::{TimeFormat, TimeRules};
+
+/// How typed instants and dates of a sheet or a Parquet file are written.
+const TYPED_INSTANTS: [&str; 4] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d", "rfc3339"];
+/// How typed times of day are written.
+const TYPED_TIMES: [&str; 1] = ["%H:%M:%S%.f"];
 
 impl Resolver<'_> {
     pub(super) fn complete(&mut self) -> Option<Complete> {
@@ -26,6 +31,50 @@ impl Resolver<'_> {
         self.choice(given, &known)
     }
 
+    /// The layout of the source: as declared, else by the ending of its name.
+    pub(super) fn format(&mut self) -> Option<SourceFormat> {
+        let object = self.choice(
+            self.merged.object.as_deref().unwrap_or("ape"),
+            &[
+                ("ape", MessageObject::Camera),
+                ("video_slice", MessageObject::Clip),
+                ("count", MessageObject::Count),
+            ],
+        )?;
+        let ending = self.merged.from.as_deref().and_then(|from| from.rsplit_once('.'));
+        let by_ending = match ending.map(|(_, ending)| ending) {
+            Some("xlsx") => "xlsx",
+            Some("parquet") => "parquet",
+            Some("geojson") => "geojson",
+            Some("shp") => "shapefile",
+            _ => "csv",
+        };
+        self.choice(
+            self.merged.format.as_deref().unwrap_or(by_ending),
+            &[
+                ("csv", SourceFormat::Csv),
+                ("ndjson", SourceFormat::Ndjson),
+                ("json", SourceFormat::Json),
+                ("xlsx", SourceFormat::Xlsx),
+                ("parquet", SourceFormat::Parquet),
+                ("geojson", SourceFormat::Geojson),
+                ("shapefile", SourceFormat::Shapefile),
+                ("gat1400", SourceFormat::Gat1400(object)),
+            ],
+        )
+    }
+
+    pub(super) fn conflict(&mut self) -> Option<Conflict> {
+        self.choice(
+            self.merged.conflict.as_deref().unwrap_or("first"),
+            &[
+                ("first", Conflict::First),
+                ("newest", Conflict::Newest),
+                ("reject", Conflict::Reject),
+            ],
+        )
+    }
+
     pub(super) fn after(&mut self) -> Option<Option<i64>> {
         let given = self.merged.after.as_deref().unwrap_or("purge 72h");
         let hours = given
@@ -43,9 +92,22 @@ impl Resolver<'_> {
             _ => "%Y-%m-%d %H:%M:%S",
         };
         let default = [default.to_owned()];
-        let patterns = given.format.as_ref().map_or(&default[..], |format| format.all());
+        let mut patterns = given
+            .format
+            .as_ref()
+            .map_or(&default[..], |format| format.all())
+            .to_vec();
+        if matches!(self.format()?, SourceFormat::Xlsx | SourceFormat::Parquet) {
+            // typed times of these come as ISO 8601, whatever texts beside them look like
+            let dated = patterns
+                .iter()
+                .any(|pattern| !pattern.contains('%') || pattern.contains(['Y', 'y', 'F']));
+            let typed = if dated { &TYPED_INSTANTS[..] } else { &TYPED_TIMES[..] };
+            let typed = typed.iter().map(|pattern| (*pattern).to_owned());
+            patterns.extend(typed.collect::<Vec<_>>());
+        }
         let mut formats = Vec::with_capacity(patterns.len());
-        for pattern in patterns {
+        for pattern in &patterns {
             match TimeFormat::parse(pattern) {
                 Some(format) => formats.push(format),
                 None => self.problem(pattern, Message::new("contract_time_format", &[pattern])),

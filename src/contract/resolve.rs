@@ -56,6 +56,38 @@ pub enum SourceFormat {
     Ndjson,
     /// One JSON list of objects.
     Json,
+    /// A sheet of an Office Open XML workbook.
+    Xlsx,
+    /// Apache Parquet.
+    Parquet,
+    /// RFC 7946 features.
+    Geojson,
+    /// ESRI shapes with their attributes.
+    Shapefile,
+    /// Messages of the police video-image base.
+    Gat1400(MessageObject),
+}
+
+/// What GA/T 1400 messages are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageObject {
+    /// Cameras and checkpoints.
+    Camera,
+    /// Clips.
+    Clip,
+    /// Counts of windows.
+    Count,
+}
+
+/// Which of two rows of one key that say different things holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// The one that came first.
+    First,
+    /// The one that came last.
+    Newest,
+    /// Neither.
+    Reject,
 }
 
 /// When a row was known.
@@ -125,12 +157,22 @@ pub struct Contract {
     pub land: Land,
     /// Layout.
     pub format: SourceFormat,
+    /// Files of an archive that are meant, with `*`.
+    pub member: Option<String>,
+    /// Sheet of a workbook.
+    pub sheet: Option<String>,
     /// Encoding label.
     pub encoding: &'static encoding_rs::Encoding,
     /// How its source tells that a file is whole.
     pub complete: Complete,
     /// What a known name with other content does.
     pub resend: Resend,
+    /// Whether a source column outside the contract stops the file.
+    pub stop_at_unknown: bool,
+    /// Share of refused rows, percent, above which nothing is stored; the site's where silent.
+    pub reject_percent: Option<f64>,
+    /// Which of two rows of one key holds.
+    pub conflict: Conflict,
     /// Hours after which a source file goes, once its release is durable.
     pub purge_hours: Option<i64>,
     /// How a delimited file is written.
@@ -165,6 +207,13 @@ impl Contract {
     /// The column of a name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Every name that a column of the contract can have in the source.
+    pub fn source_names(&self) -> impl Iterator<Item = &str> {
+        self.columns
+            .iter()
+            .flat_map(|column| std::iter::once(column.from.as_str()).chain(column.aliases.iter().map(String::as_str)))
     }
 
     /// Whether the rows carry positions.
@@ -268,14 +317,7 @@ impl Resolver<'_> {
                 ("counts", Land::Counts),
             ],
         )?;
-        let format = self.choice(
-            given.format.as_deref().unwrap_or("csv"),
-            &[
-                ("csv", SourceFormat::Csv),
-                ("ndjson", SourceFormat::Ndjson),
-                ("json", SourceFormat::Json),
-            ],
-        )?;
+        let format = self.format()?;
         let encoding = self.choice(
             given.encoding.as_deref().unwrap_or("utf-8"),
             &[
@@ -319,6 +361,8 @@ impl Resolver<'_> {
             on_request: given.on_request.unwrap_or(false),
             land,
             format,
+            member: given.member.clone(),
+            sheet: given.sheet.clone(),
             encoding,
             complete: self.complete()?,
             resend: self.choice(
@@ -329,6 +373,12 @@ impl Resolver<'_> {
                     ("upsert", Resend::Upsert),
                 ],
             )?,
+            stop_at_unknown: self.choice(
+                given.unknown_columns.as_deref().unwrap_or("drop"),
+                &[("drop", false), ("stop", true)],
+            )?,
+            reject_percent: given.reject_percent,
+            conflict: self.conflict()?,
             purge_hours: self.after()?,
             dialect: self.dialect()?,
             crs,
@@ -381,6 +431,7 @@ impl Resolver<'_> {
         Some(Column {
             name: name.to_owned(),
             from: given.from.clone().unwrap_or_else(|| name.to_owned()),
+            aliases: given.aliases.clone().unwrap_or_default(),
             kind,
             protect,
             required: given.required.unwrap_or(false),
@@ -406,7 +457,10 @@ impl Resolver<'_> {
                     None
                 }
             },
-            None if columns.iter().any(|column| column.kind.is_position()) => {
+            None if columns
+                .iter()
+                .any(|column| column.kind.is_position() || column.kind == ColumnType::Area) =>
+            {
                 self.problem("columns", Message::new("contract_crs_missing", &[]));
                 None
             }

@@ -30,6 +30,12 @@ pub enum Reason {
     Code,
     /// A public value holds an identifier of a person.
     Identifier,
+    /// The message or object may not be collected.
+    Forbidden,
+    /// Another row of the same key says something else.
+    Conflict,
+    /// The boundary is no valid area.
+    Area,
 }
 
 impl Reason {
@@ -47,6 +53,9 @@ impl Reason {
             Reason::Range => "range",
             Reason::Code => "code",
             Reason::Identifier => "identifier",
+            Reason::Forbidden => "forbidden_object",
+            Reason::Conflict => "conflict",
+            Reason::Area => "area",
         }
     }
 }
@@ -98,6 +107,8 @@ pub fn value<'a>(column: &Column, text: &'a str, calendar: &Calendar) -> Result<
         // a latitude beyond the pole is half of a swapped position, which is judged as a whole
         ColumnType::Lat => Value::Float(within(angle(text)?, -180.0, 180.0)?),
         ColumnType::Point => point(text)?,
+        // the boundary is checked where it becomes one of the lake's
+        ColumnType::Area => Value::Text(text),
     };
     check(column, text, found)
 }

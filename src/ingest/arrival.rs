@@ -3,13 +3,13 @@
 //! A file that is still being copied looks like a smaller file. Nothing in a delimited text says that
 //! it is whole, so the contract says how its source tells.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::contract::{Complete, Contract};
-use crate::error::{Kind, Result, fail, io_error};
+use crate::error::{Kind, Result, fail};
+use crate::ingest::source::Source;
 use crate::message::Message;
 
 /// Endings of files that speak about another file.
@@ -56,22 +56,22 @@ pub fn companions(path: &Path) -> impl Iterator<Item = PathBuf> {
 ///
 /// # Errors
 /// `Input` for a manifest that is none, `Check` for one that states fewer bytes than there are.
-pub fn look(contract: &Contract, path: &Path, shown: &str, now: i64) -> Result<Arrival> {
-    let failed = |cause: std::io::Error| io_error(path, &cause);
+pub fn look(contract: &Contract, source: &Source, shown: &str, now: i64) -> Result<Arrival> {
+    let first = |endings: [&str; 2]| -> Result<Option<Vec<u8>>> {
+        match source.beside(endings[0])? {
+            Some(found) => Ok(Some(found)),
+            None => source.beside(endings[1]),
+        }
+    };
     match contract.complete {
         Complete::AsFound => Ok(Arrival::Whole(Totals::default())),
-        Complete::Marker => {
-            let marked = [".done", ".ok"].iter().any(|ending| beside(path, ending).exists());
-            Ok(if marked {
-                Arrival::Whole(Totals::default())
-            } else {
-                Arrival::Waits(Message::new("arrival_marker", &[&shown]))
-            })
-        }
+        Complete::Marker => Ok(if first([".done", ".ok"])?.is_some() {
+            Arrival::Whole(Totals::default())
+        } else {
+            Arrival::Waits(Message::new("arrival_marker", &[&shown]))
+        }),
         Complete::Stable(seconds) => {
-            let modified = std::fs::metadata(path)
-                .and_then(|found| found.modified())
-                .map_err(failed)?;
+            let modified = source.look()?.modified().unwrap_or(std::time::UNIX_EPOCH);
             let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             let age = now / 1_000_000 - i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
             Ok(if age >= seconds {
@@ -81,17 +81,15 @@ pub fn look(contract: &Contract, path: &Path, shown: &str, now: i64) -> Result<A
             })
         }
         Complete::Manifest => {
-            let manifest = [".manifest", ".manifest.json"].map(|ending| beside(path, ending));
-            let Some(manifest) = manifest.iter().find(|path| path.exists()) else {
+            let Some(manifest) = first([".manifest", ".manifest.json"])? else {
                 return Ok(Arrival::Waits(Message::new("arrival_manifest", &[&shown])));
             };
-            let file = File::open(manifest).map_err(failed)?;
-            let totals: Totals = serde_json::from_reader(file)
-                .map_err(|cause| fail(Kind::Input, "manifest_invalid", &[&manifest.display()]).because(cause))?;
+            let totals: Totals = serde_json::from_slice(&manifest)
+                .map_err(|cause| fail(Kind::Input, "manifest_invalid", &[&shown]).because(cause))?;
             if totals == Totals::default() {
-                return Err(fail(Kind::Input, "manifest_invalid", &[&manifest.display()]));
+                return Err(fail(Kind::Input, "manifest_invalid", &[&shown]));
             }
-            let bytes = std::fs::metadata(path).map_err(failed)?.len();
+            let bytes = source.look()?.bytes;
             match totals.bytes {
                 Some(sent) if bytes < sent => {
                     Ok(Arrival::Waits(Message::new("arrival_bytes", &[&shown, &bytes, &sent])))

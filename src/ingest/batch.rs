@@ -1,10 +1,9 @@
 //! One file from bytes to commits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Schema;
 use tokio::sync::mpsc;
 
@@ -21,8 +20,9 @@ use crate::ingest::open;
 use crate::ingest::progress::Progress;
 use crate::ingest::resend::Exchange;
 use crate::ingest::rows::Refused;
+use crate::ingest::source::Source;
 use crate::ingest::tables;
-use crate::ingest::task::{Looked, Task};
+use crate::ingest::task::{Task, workers};
 use crate::ingest::work::{Done, Finished, Turn};
 use crate::lake::table::same_columns;
 use crate::lake::{Appended, Commit, Lake, Layout, Stage, Table, crash};
@@ -32,6 +32,9 @@ use crate::time::Calendar;
 
 /// Bytes of a file above which its name is computed beside the reading, not before it.
 const LARGE_BYTES: u64 = 32 << 20;
+
+/// Rows of a file below which a share of them says nothing.
+const FEW_ROWS: u64 = 20;
 
 /// What became of one file.
 #[derive(Debug, Clone, Default)]
@@ -148,8 +151,8 @@ pub(super) struct Reject {
 ///
 /// # Errors
 /// `Missing` or `Unavailable` where the file cannot be read.
-pub fn batch_id(contract: &Contract, path: &Path) -> Result<String> {
-    open::batch_id(&contract.name, path).map(|(batch_id, _)| batch_id)
+pub fn batch_id(contract: &Contract, source: &Source) -> Result<String> {
+    open::batch_id(&contract.name, source).map(|(batch_id, _)| batch_id)
 }
 
 /// The calendar of a contract's times: its own zone, the site's cut-off.
@@ -234,7 +237,7 @@ impl<'a> Ingest<'a> {
     pub async fn file(
         &mut self,
         contract: &Contract,
-        path: &Path,
+        source: &Source,
         shown: &str,
         sent: Totals,
         progress: Arc<Progress>,
@@ -242,17 +245,24 @@ impl<'a> Ingest<'a> {
         crash::point("batch_opened");
         // every file has its own instant, so that of two statements in one run the later one is newer
         self.now += 1;
-        let looked = Looked::at(path)?;
+        let died = |cause: tokio::task::JoinError| fail(Kind::Bug, "parser_died", &[&shown]).because(cause);
         let limits = &self.settings.limits;
-        let opened = open::open(path, shown, contract, limits.record_bytes, progress.clone())?;
+        let opening = tokio::task::spawn_blocking({
+            let (contract, source, shown) = (contract.clone(), source.clone(), shown.to_owned());
+            let (limit, progress) = (limits.record_bytes, progress.clone());
+            move || {
+                let looked = source.look()?;
+                open::open(&source, &shown, &contract, limit, progress).map(|opened| (looked, opened))
+            }
+        });
+        let (looked, opened) = opening.await.map_err(died)??;
         let header = header::match_names(contract, shown, &opened.names, self.settings.site.identifier_pack)?;
         let mut table = self.open(&contract.into).await?;
         let mut report = Report::of(contract, shown, looked.bytes, sent);
         let naming = tokio::task::spawn_blocking({
-            let (contract, path) = (contract.name.clone(), path.to_owned());
-            move || open::batch_id(&contract, &path)
+            let (contract, source) = (contract.name.clone(), source.clone());
+            move || open::batch_id(&contract, &source)
         });
-        let died = |cause: tokio::task::JoinError| fail(Kind::Bug, "parser_died", &[&shown]).because(cause);
         let mut naming = Some(naming);
         if looked.bytes < LARGE_BYTES
             && let Some(naming) = naming.take()
@@ -277,7 +287,7 @@ impl<'a> Ingest<'a> {
             contract: contract.clone(),
             header,
             opened,
-            path: path.to_owned(),
+            path: source.path(),
             shown: shown.to_owned(),
             schema: schema.clone(),
             encoder: (contract.land != Land::Counts).then(|| stage.encoder()).transpose()?,
@@ -290,7 +300,7 @@ impl<'a> Ingest<'a> {
             calendar: calendar(self.settings, contract)?,
             now: self.now,
             settings: self.settings.clone(),
-            workers: looked.workers(limits.target_partitions),
+            workers: workers(&looked, limits.target_partitions),
             suspect: Suspect::new(contract.bounds, contract.crs, self.reference(contract, &table).await?),
         };
         let reading = tokio::task::spawn_blocking({
@@ -327,7 +337,11 @@ impl<'a> Ingest<'a> {
         reading.await.map_err(died)?;
         let finished = turn.finish()?;
         crash::point("rows_parsed");
-        looked.same(path, shown)?;
+        let unchanged = tokio::task::spawn_blocking({
+            let (source, shown) = (source.clone(), shown.to_owned());
+            move || source.same(&looked, &shown)
+        });
+        unchanged.await.map_err(died)??;
         self.settle(contract, &table, &mut stage, finished, &mut arrived, &mut report)
             .await?;
         self.store(contract, &mut table, stage, arrived, report).await
@@ -344,9 +358,17 @@ impl<'a> Ingest<'a> {
     ) -> Result<Report> {
         let earlier = std::mem::take(&mut arrived.earlier);
         report.sent.agree(&report.file, Some(report.read), &report.content)?;
+        self.tolerable(contract, &report)?;
         let staged = stage.finish().await?;
         crash::point("rows_flushed");
-        let exchange = if earlier.is_empty() {
+        let exchange = if !arrived.claiming.is_empty() {
+            let exchange = self
+                .rule_claims(contract, table, staged, &mut arrived, &mut report)
+                .await?;
+            // what was stored before is not what is stored now
+            self.filters.remove(&contract.into);
+            exchange
+        } else if earlier.is_empty() {
             if contract.land != Land::Counts && staged.rows != report.accepted {
                 let rows: [&dyn std::fmt::Display; 3] = [&contract.into, &report.accepted, &staged.rows];
                 return Err(fail(Kind::Bug, "rows_differ", &rows));
@@ -360,6 +382,21 @@ impl<'a> Ingest<'a> {
         report.outcome = self.commit(table, exchange, &report, &arrived.rejects).await?;
         crash::point("batch_done");
         Ok(report)
+    }
+
+    /// A file of which too much is refused is not what its contract says, and nothing of it is stored.
+    fn tolerable(&self, contract: &Contract, report: &Report) -> Result<()> {
+        let most = contract.reject_percent.unwrap_or(self.settings.limits.reject_percent);
+        #[expect(clippy::cast_precision_loss, reason = "a share of rows")]
+        let share = report.rejected as f64 * 100.0 / report.read.max(1) as f64;
+        if report.read < FEW_ROWS || share <= most {
+            return Ok(());
+        }
+        let share = format!("{share:.1}");
+        let error = fail(Kind::Check, "reject_share", &[&report.file, &share, &most]);
+        Err(error
+            .because(format!("{:?}", report.reasons))
+            .hint("reject_share_hint", &[&report.file, &contract.path]))
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -428,39 +465,7 @@ impl<'a> Ingest<'a> {
             return Ok(());
         };
         if known.waiting() > 0 {
-            let stored = contract.land == Land::Rows;
-            let earlier = arrived.earlier.clone();
-            let mut scan = async |mark: &mut dyn FnMut(i64)| {
-                if stored {
-                    self.each_identity(table, &earlier, mark).await
-                } else {
-                    Ok(())
-                }
-            };
-            let run_id = self.run.run_id.clone();
-            let late = std::mem::take(&mut arrived.late);
-            let mut late = late.finish(table, &run_id).await?;
-            loop {
-                let verdicts = known.verdicts(&mut scan).await?;
-                if verdicts.is_empty() {
-                    break;
-                }
-                let mut verdicts = &verdicts[..];
-                while !verdicts.is_empty() {
-                    let batch = late.next(table, verdicts.len()).await?;
-                    let (these, rest) = verdicts.split_at(batch.num_rows());
-                    verdicts = rest;
-                    let new = these.iter().flatten().count() as u64;
-                    report.accepted += new;
-                    report.duplicate += batch.num_rows() as u64 - new;
-                    if new > 0 {
-                        let rows = named(&batch, these)?;
-                        arrived.note_days(&rows);
-                        stage.write(&rows).await?;
-                    }
-                }
-            }
-            late.discard(table).await?;
+            self.decide(contract, table, stage, &mut known, arrived, report).await?;
         }
         // a filter that left out the rows of earlier versions knows too little for the next file
         if contract.land == Land::Rows && arrived.earlier.is_empty() {
@@ -555,32 +560,24 @@ pub(super) fn short(batch_id: &str) -> &str {
 
 /// What arrived from the workers besides encoded rows.
 #[derive(Default)]
-struct Arrived {
-    late: Late,
+pub(super) struct Arrived {
+    pub late: Late,
+    /// Rows whose key is known, where the contract says which of two holds.
+    pub claiming: Vec<RecordBatch>,
+    pub claims: u64,
     /// Batches of earlier versions of the file.
-    earlier: Vec<String>,
+    pub earlier: Vec<String>,
     days: BTreeSet<i32>,
-    rejects: Vec<Reject>,
+    pub rejects: Vec<Reject>,
 }
 
 impl Arrived {
-    fn note_days(&mut self, rows: &RecordBatch) {
+    pub fn note_days(&mut self, rows: &RecordBatch) {
         if let Some(days) = rows.column_by_name("biz_date") {
             let days = days.as_primitive::<arrow::datatypes::Date32Type>();
             self.days.extend(days.iter().flatten());
         }
     }
-}
-
-/// The rows of a batch that have an identity, stored under it.
-fn named(batch: &RecordBatch, identities: &[Option<i64>]) -> Result<RecordBatch> {
-    let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
-    let at = batch.schema_ref().index_of("row_key").map_err(broken)?;
-    let mut columns = batch.columns().to_vec();
-    columns[at] = Arc::new(Int64Array::from_iter(identities.iter().copied()));
-    let batch = RecordBatch::try_new(batch.schema(), columns).map_err(broken)?;
-    let stays = BooleanArray::from_iter(identities.iter().map(|identity| Some(identity.is_some())));
-    arrow::compute::filter_record_batch(&batch, &stays).map_err(broken)
 }
 
 /// What is known of the columns that a contract fills.

@@ -4,7 +4,6 @@
 //! public columns become `x` and `9`, everything else becomes asterisks.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
@@ -18,6 +17,7 @@ use crate::ingest::header::{self, Header};
 use crate::ingest::progress::Progress;
 use crate::ingest::rows::origins;
 use crate::ingest::scan::{Broken, Records, Scanner, Span};
+use crate::ingest::source::Source;
 use crate::ingest::work::{Account, Job, Turn, work};
 use crate::ingest::{open, tables};
 use crate::message::Message;
@@ -52,10 +52,10 @@ pub struct Explained {
 ///
 /// # Errors
 /// As an ingest that stops: a forbidden name, a missing column, an unreadable file, too many refusals.
-pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Settings, now: i64) -> Result<Explained> {
+pub fn explain(contract: &Contract, source: &Source, shown: &str, settings: &Settings, now: i64) -> Result<Explained> {
     let limits = &settings.limits;
     let progress = Arc::new(Progress::default());
-    let opened = open::open(path, shown, contract, limits.record_bytes, progress.clone())?;
+    let opened = open::open(source, shown, contract, limits.record_bytes, progress.clone())?;
     let header = header::match_names(contract, shown, &opened.names, settings.site.identifier_pack)?;
     let (schema, _) = tables::source_schema(contract);
     let width = opened.names.len();
@@ -72,6 +72,7 @@ pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Setting
         calendar: calendar(settings, contract)?,
         ingested_at: now,
         limits,
+        record_limit: opened.record_limit,
         pack: settings.site.identifier_pack,
         progress: &progress,
         schema,
@@ -79,11 +80,11 @@ pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Setting
         suspect: Suspect::new(contract.bounds, contract.crs, None),
     };
     let feed = Feed::new(
-        path,
+        source.path(),
         opened.reader,
         opened.carry,
         opened.split.clone(),
-        limits.record_bytes,
+        opened.record_limit,
     );
     let feed = Mutex::new(feed);
     let origins = origins(contract);
@@ -100,7 +101,7 @@ pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Setting
         }
     });
     let account = turn.finish()?.account;
-    let problems = problems(contract, &header, path, shown, &opened.split, &account.rejects)?;
+    let problems = problems(contract, &header, source, shown, &opened.split, &account.rejects)?;
     let mut reasons = BTreeMap::new();
     for reject in &account.rejects {
         let refused = &reject.refused;
@@ -131,14 +132,18 @@ pub fn explain(contract: &Contract, path: &Path, shown: &str, settings: &Setting
 fn problems(
     contract: &Contract,
     header: &Header,
-    path: &Path,
+    source: &Source,
     shown: &str,
     split: &Split,
     rejects: &[Reject],
 ) -> Result<Vec<Problem>> {
     let first: Vec<&Reject> = rejects.iter().take(SHOWN).collect();
     let wanted = first.iter().map(|reject| reject.line).collect();
-    let lines = open::lines(path, contract, &wanted)?;
+    let lines = if matches!(split, Split::Delimited(_)) {
+        open::lines(source, contract, &wanted)?
+    } else {
+        BTreeMap::new()
+    };
     Ok(first
         .into_iter()
         .map(|reject| {
@@ -150,7 +155,7 @@ fn problems(
                     Scanner::new(dialect, 0, line.len() + 1).scan(line, &mut Vec::new(), &mut masked);
                     (masked.text, masked.caret)
                 }
-                Split::Lines => (String::new(), 0),
+                Split::Lines | Split::Converted => (String::new(), 0),
             };
             let (excerpt, column) = around(&excerpt, column);
             let message = Message::new(

@@ -4,7 +4,7 @@
 //! how fast, so that the output of one worker and of ten is the same.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::PathBuf;
 
 use memchr::memchr;
 
@@ -22,11 +22,13 @@ pub(super) enum Split {
     Delimited(Dialect),
     /// One record a line.
     Lines,
+    /// One record a line, made from a source that is no text; a line can also be a refusal.
+    Converted,
 }
 
 /// The groups of one source.
 pub(super) struct Feed<'a> {
-    path: &'a Path,
+    path: PathBuf,
     reader: Box<dyn Read + Send + 'a>,
     split: Split,
     record_limit: usize,
@@ -42,7 +44,7 @@ pub(super) struct Feed<'a> {
 impl<'a> Feed<'a> {
     /// Groups of what `reader` gives after the header, `carry` being what was read beyond it.
     pub(super) fn new(
-        path: &'a Path,
+        path: PathBuf,
         reader: Box<dyn Read + Send + 'a>,
         carry: Vec<u8>,
         split: Split,
@@ -88,8 +90,8 @@ impl<'a> Feed<'a> {
             }
             let cut = match &self.split {
                 Split::Delimited(dialect) => scan::boundary(group, dialect, self.ended, self.record_limit),
-                Split::Lines if self.ended => group.len(),
-                Split::Lines => memchr::memrchr(b'\n', group).map_or(0, |end| end + 1),
+                Split::Lines | Split::Converted if self.ended => group.len(),
+                Split::Lines | Split::Converted => memchr::memrchr(b'\n', group).map_or(0, |end| end + 1),
             };
             if cut == 0 {
                 // one record fills the group: it is handed out cut short, and refused as too large
@@ -111,7 +113,7 @@ impl<'a> Feed<'a> {
         }
         // reads into spare capacity: the buffer is reused and never cleared byte by byte
         let mut part = (&mut self.reader).take(missing as u64);
-        let count = part.read_to_end(group).map_err(|cause| io_error(self.path, &cause))?;
+        let count = part.read_to_end(group).map_err(|cause| io_error(&self.path, &cause))?;
         self.ended = count < missing;
         Ok(())
     }
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     fn groups(text: &[u8], split: Split, group_bytes: usize, limit: usize) -> Vec<Vec<u8>> {
-        let mut feed = Feed::new(Path::new("test"), Box::new(text), Vec::new(), split, limit);
+        let mut feed = Feed::new(PathBuf::from("test"), Box::new(text), Vec::new(), split, limit);
         feed.group_bytes = group_bytes;
         let (mut all, mut group) = (Vec::new(), Vec::new());
         while let Some(number) = feed.next(&mut group).expect("no error") {

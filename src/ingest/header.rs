@@ -1,11 +1,11 @@
 //! Names of a source against its contract: forbidden ones stop the ingest, missing ones stop the
 //! file, unknown ones are left behind and counted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::config::settings::Pack;
 use crate::config::text;
-use crate::contract::{Contract, Protect, SourceFormat};
+use crate::contract::{Column, Contract, Protect};
 use crate::error::{Kind, Place, Problem, Result, fail};
 use crate::message::Message;
 use crate::protect::{lexicon, scan};
@@ -18,6 +18,8 @@ pub(super) const UNKNOWN_NAMES: usize = 100;
 pub(super) struct Header {
     /// Position of each contract column; absent columns have none.
     pub positions: Vec<Option<usize>>,
+    /// The contract column of each name that a record can bring.
+    pub fields: HashMap<String, usize>,
     /// Source names that the contract does not know.
     pub unknown: BTreeSet<String>,
 }
@@ -28,16 +30,31 @@ pub(super) struct Header {
 /// `Denied` for a name of the forbidden-field lexicon, `Input` where columns are missing.
 pub(super) fn match_names(contract: &Contract, path: &str, names: &[String], pack: Pack) -> Result<Header> {
     check_allowed(contract, path, names.iter())?;
-    if contract.format != SourceFormat::Csv {
+    if names.is_empty() {
+        let named = contract.columns.iter().enumerate();
+        let fields = named.flat_map(|(at, column)| own_names(column).map(move |name| (name.to_owned(), at)));
         return Ok(Header {
             positions: vec![Some(0); contract.columns.len()],
+            fields: fields.collect(),
             unknown: BTreeSet::new(),
         });
     }
     let mut problems = Vec::new();
     let mut positions = Vec::with_capacity(contract.columns.len());
-    for column in &contract.columns {
-        let found = names.iter().position(|name| *name == column.from);
+    let mut fields = HashMap::new();
+    for (at, column) in contract.columns.iter().enumerate() {
+        let found = match standing(column, names) {
+            Standing::At(position) => {
+                fields.insert(names[position].clone(), at);
+                Some(position)
+            }
+            Standing::Absent => None,
+            Standing::Twice(first, second) => {
+                let twice: [&dyn std::fmt::Display; 3] = [&column.name, &names[first], &names[second]];
+                problems.push(problem(path, Message::new("source_column_twice", &twice)));
+                Some(first)
+            }
+        };
         if found.is_none() && column.protect != Protect::Drop {
             let near = text::closest(&column.from, names.iter().map(String::as_str)).unwrap_or("—");
             problems.push(problem(
@@ -53,13 +70,67 @@ pub(super) fn match_names(contract: &Contract, path: &str, names: &[String], pac
             .with_problems(problems)
             .hint("source_header_hint", &[&contract.path]));
     }
-    let unknown = names
+    let unknown: BTreeSet<String> = names
         .iter()
-        .filter(|name| !contract.columns.iter().any(|column| column.from == **name))
-        .map(|name| listed(name, pack))
+        .enumerate()
+        .filter(|(at, _)| !positions.contains(&Some(*at)))
+        .map(|(_, name)| listed(name, pack))
         .take(UNKNOWN_NAMES)
         .collect();
-    Ok(Header { positions, unknown })
+    if contract.stop_at_unknown && !unknown.is_empty() {
+        let problems = unknown
+            .iter()
+            .map(|name| problem(path, Message::new("source_column_unknown", &[name])));
+        return Err(fail(Kind::Input, "source_header", &[&path, &contract.name])
+            .with_problems(problems.collect())
+            .hint("source_column_unknown_hint", &[&contract.path]));
+    }
+    Ok(Header {
+        positions,
+        fields,
+        unknown,
+    })
+}
+
+/// The names that a column can have in the source.
+fn own_names(column: &Column) -> impl Iterator<Item = &str> {
+    std::iter::once(column.from.as_str()).chain(column.aliases.iter().map(String::as_str))
+}
+
+/// Where a column stands in a header.
+enum Standing {
+    Absent,
+    At(usize),
+    Twice(usize, usize),
+}
+
+/// By its own name, else by another that the contract gives it, else by one that differs from these in
+/// case, width and blanks alone. A name that stands twice is no answer.
+fn standing(column: &Column, names: &[String]) -> Standing {
+    let places =
+        |fits: &dyn Fn(&str) -> bool| -> Vec<usize> { (0..names.len()).filter(|at| fits(&names[*at])).collect() };
+    let mut found = places(&|name| name == column.from);
+    if found.is_empty() {
+        found = places(&|name| column.aliases.iter().any(|alias| alias == name));
+    }
+    if found.is_empty() {
+        let known: Vec<String> = own_names(column).map(folded).collect();
+        found = places(&|name| known.contains(&folded(name)));
+    }
+    match found[..] {
+        [] => Standing::Absent,
+        [only] => Standing::At(only),
+        [first, second, ..] => Standing::Twice(first, second),
+    }
+}
+
+/// A name without what people do not see in it: case, width and blanks.
+pub(super) fn folded(name: &str) -> String {
+    let half = scan::half_width(name);
+    half.chars()
+        .filter(|c| !c.is_whitespace() && !c.is_control())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// A name as it may be listed: it can be a value by mistake.

@@ -15,8 +15,8 @@ use crate::error::{Kind, Result, fail};
 use crate::ingest::batch::{Ingest, Outcome, Report, short};
 use crate::ingest::filter::Filter;
 use crate::ingest::known::Known;
+use crate::ingest::source::Looked;
 use crate::ingest::tables;
-use crate::ingest::task::Looked;
 use crate::lake::table::conform;
 use crate::lake::{Commit, Table};
 use crate::place::cell::cell;
@@ -26,8 +26,6 @@ use crate::place::suspect::REFERENCE_RESOLUTION;
 const REFERENCE_ROWS: u64 = 30_000;
 /// Bytes of a row, as a first guess of the rows of a file.
 const ROW_BYTES: u64 = 200;
-/// Bytes of a packed file for each byte on disk, as a first guess of its rows.
-pub(super) const UNPACKED: u64 = 8;
 
 /// A batch that the account says was stored. Whether its rows are there, the source table knows: an
 /// ingest can have ended between the two, and a batch can have been taken back.
@@ -246,7 +244,7 @@ impl Ingest<'_> {
         looked: &Looked,
         earlier: &[String],
     ) -> Result<Option<Known>> {
-        let expected = looked.bytes / ROW_BYTES * if looked.packed { UNPACKED } else { 1 } + 1024;
+        let expected = looked.unpacked() / ROW_BYTES + 1024;
         let folder = self.lake.scratch()?;
         match contract.land {
             Land::Counts => Ok(None),

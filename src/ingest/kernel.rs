@@ -15,6 +15,7 @@ use crate::contract::{Column, ColumnType, Contract, Measure, Origin, Protect, Re
 use crate::ingest::plain::{compact, dashed, decimal, digits, rfc3339};
 use crate::ingest::rows::Refused;
 use crate::ingest::scan::Span;
+use crate::place::polygon;
 use crate::protect::{MacKey, SiteKey, scan};
 use crate::time::LocalDays;
 use crate::time::parse::TimeFormat;
@@ -70,7 +71,7 @@ impl Cells {
             (_, ColumnType::Bool) => Values::Bool(Vec::new()),
             (_, ColumnType::Int | ColumnType::Timestamp | ColumnType::Date) => Values::Int(Vec::new()),
             (_, ColumnType::String) if column.protect == Protect::Drop && !read => Values::Nothing,
-            (_, ColumnType::String) => Values::Text(Vec::new(), Vec::new()),
+            (_, ColumnType::String | ColumnType::Area) => Values::Text(Vec::new(), Vec::new()),
         };
         Cells {
             values,
@@ -377,7 +378,17 @@ impl<'a> Kernels<'a> {
             self.push(at, Value::Null);
             return Some(refused(column, Reason::Undecodable, ""));
         };
-        match self.judge(column, at, text) {
+        let judged = match column.kind {
+            ColumnType::Area => match self.area(column, text) {
+                Ok(area) => {
+                    self.cells[at].push(area.as_deref().map_or(Value::Null, Value::Text));
+                    return None;
+                }
+                Err(refusal) => Err(refusal),
+            },
+            _ => self.judge(column, at, text),
+        };
+        match judged {
             Ok((found, traits)) => {
                 self.cells[at].push(found);
                 if column.codes.is_some() {
@@ -395,6 +406,20 @@ impl<'a> Kernels<'a> {
                 }
             }
         }
+    }
+
+    /// A boundary in the reference system of the lake; `None` where the text means "empty".
+    fn area(&self, column: &Column, text: &str) -> Result<Option<String>, Refused> {
+        if self.contract.dialect.null.iter().any(|null| null == text) && !column.required {
+            return Ok(None);
+        }
+        polygon::boundary(text, self.contract.crs)
+            .map(Some)
+            .map_err(|fault| Refused {
+                reason: Reason::Area,
+                column: column.from.clone(),
+                value: fault.code().to_owned(),
+            })
     }
 
     fn push(&mut self, at: usize, found: Value<'_>) {

@@ -5,8 +5,11 @@
 //! what is missing. read = accepted + duplicate + rejected, for every batch.
 
 mod account;
+mod archive;
 pub mod arrival;
 pub mod batch;
+mod conflict;
+mod convert;
 mod counts;
 pub mod explain;
 mod feed;
@@ -24,6 +27,7 @@ pub mod progress;
 mod resend;
 mod rows;
 mod scan;
+mod source;
 pub mod tables;
 mod task;
 mod work;
@@ -32,3 +36,15 @@ pub use batch::{Ingest, Outcome, Report};
 pub use explain::{Explained, explain};
 pub use open::unpacked;
 pub use progress::Progress;
+pub use source::{Looked, Source};
+
+/// The files in a ZIP archive; `None` for a source that is none.
+///
+/// # Errors
+/// `Input` or `Limit` for an archive that is broken or built to do harm.
+pub fn sources_in(source: &Source) -> crate::error::Result<Option<Vec<Source>>> {
+    if source.ending() == "zip" {
+        return archive::members(source).map(Some);
+    }
+    Ok(None)
+}

@@ -5,7 +5,6 @@
 //! turned into UTF-8 beforehand; a broken character there becomes a byte that no UTF-8 text holds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Result as IoResult};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,10 +19,14 @@ use crate::error::{Kind, Result, fail, io_error};
 use crate::ingest::feed::Split;
 use crate::ingest::progress::Progress;
 use crate::ingest::scan::{Broken, Records, Scanner, Span};
+use crate::ingest::source::Source;
+use crate::ingest::{archive, convert};
 use crate::lake::digest::hex;
 
 /// Bytes read at once where a file is only passed over.
 const BUFFER_BYTES: usize = 1 << 20;
+/// Bytes of an area with its boundary: a coast has more corners than a record has fields.
+const BOUNDARY_BYTES: usize = 32 << 20;
 /// Bytes that a packed file may always unpack to.
 const HARMLESS_BYTES: u64 = 64 << 20;
 /// How many bytes one packed byte may become; tables of numbers reach some twenty.
@@ -49,17 +52,17 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// The bytes of a file, unpacked by the ending of its name.
-pub(super) fn bytes(path: &Path, progress: Option<Arc<Progress>>) -> IoResult<Box<dyn Read + Send>> {
+/// The bytes of a source, unpacked by the ending of its name.
+pub(super) fn unpacked_bytes(source: &Source, progress: Option<Arc<Progress>>) -> IoResult<Box<dyn Read + Send>> {
     let counted = Counted {
-        inner: File::open(path)?,
+        inner: source.reader()?,
         taken: Arc::default(),
         progress,
     };
     let packed = counted.taken.clone();
-    let unpacked: Box<dyn Read + Send> = match path.extension().and_then(|ending| ending.to_str()) {
-        Some("gz") => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, counted))),
-        Some("zst") => Box::new(zstd::Decoder::new(counted)?),
+    let unpacked: Box<dyn Read + Send> = match source.ending().as_str() {
+        "gz" => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, counted))),
+        "zst" => Box::new(zstd::Decoder::new(counted)?),
         _ => return Ok(Box::new(counted)),
     };
     Ok(Box::new(Unpacked {
@@ -94,22 +97,22 @@ impl<R: Read> Read for Unpacked<R> {
 /// # Errors
 /// `Missing`, `Denied` or `Unavailable` as the file system says.
 pub fn unpacked(path: &Path) -> Result<Box<dyn Read + Send>> {
-    bytes(path, None).map_err(|cause| io_error(path, &cause))
+    unpacked_bytes(&Source::from(path.to_owned()), None).map_err(|cause| io_error(path, &cause))
 }
 
 /// The name of a batch, SHA-256 over contract, file name and the digest of the content, and that
 /// digest; 64 hexadecimal digits each.
-pub(super) fn batch_id(contract: &str, path: &Path) -> Result<(String, String)> {
-    let failed = |cause: std::io::Error| io_error(path, &cause);
-    let origin = path.file_name().map(|name| name.to_string_lossy().into_owned());
+pub(super) fn batch_id(contract: &str, source: &Source) -> Result<(String, String)> {
+    let failed = |cause: std::io::Error| io_error(&source.path(), &cause);
+    let origin = source.name();
     let mut hash = Sha256::new();
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = source.reader().map_err(failed)?;
     let mut buffer = vec![0u8; BUFFER_BYTES];
     loop {
         match file.read(&mut buffer).map_err(failed)? {
             0 => {
                 let content = hex(&hash.finalize());
-                let named = format!("{contract}\n{}\n{content}", origin.unwrap_or_default());
+                let named = format!("{contract}\n{origin}\n{content}");
                 return Ok((hex(&Sha256::digest(named)), content));
             }
             count => hash.update(&buffer[..count]),
@@ -312,6 +315,8 @@ pub(super) struct Opened {
     pub encoding: &'static Encoding,
     /// Line of the first record.
     pub first_line: u64,
+    /// Bytes of one record.
+    pub record_limit: usize,
 }
 
 /// Opens a source and reads its header.
@@ -319,14 +324,33 @@ pub(super) struct Opened {
 /// # Errors
 /// `Missing`, `Denied` or `Unavailable` as the file system says; `Input` for a header that is none.
 pub(super) fn open(
-    path: &Path,
+    source: &Source,
     shown: &str,
     contract: &Contract,
     limit: usize,
     progress: Arc<Progress>,
 ) -> Result<Opened> {
-    let failed = |cause: std::io::Error| io_error(path, &cause);
-    let mut reader = bytes(path, Some(progress)).map_err(failed)?;
+    let failed = |cause: std::io::Error| io_error(&source.path(), &cause);
+    if source.ending() == "zip" {
+        // its files are sources of their own; one that comes here holds none, or says why it is refused
+        archive::members(source)?;
+        return Err(fail(Kind::Input, "archive_empty", &[&shown]));
+    }
+    if let Some(converted) = convert::open(source, contract).map_err(failed)? {
+        return Ok(Opened {
+            reader: converted.reader,
+            carry: Vec::new(),
+            names: converted.names,
+            split: Split::Converted,
+            encoding: encoding_rs::UTF_8,
+            first_line: converted.first_line,
+            record_limit: match contract.format {
+                SourceFormat::Geojson | SourceFormat::Shapefile => limit.max(BOUNDARY_BYTES),
+                _ => limit,
+            },
+        });
+    }
+    let mut reader = unpacked_bytes(source, Some(progress)).map_err(failed)?;
     let mut encoding = contract.encoding;
     if needs_decoding(contract) {
         reader = Box::new(Decoded::new(reader, encoding));
@@ -343,6 +367,7 @@ pub(super) fn open(
             split: Split::Lines,
             encoding,
             first_line: 1,
+            record_limit: limit,
         });
     }
     let mut carry = Vec::new();
@@ -378,6 +403,7 @@ pub(super) fn open(
         split: Split::Delimited(dialect.clone()),
         encoding,
         first_line,
+        record_limit: limit,
     })
 }
 
@@ -385,13 +411,13 @@ pub(super) fn open(
 ///
 /// # Errors
 /// `Missing`, `Denied` or `Unavailable` as the file system says.
-pub(super) fn lines(path: &Path, contract: &Contract, wanted: &BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<u8>>> {
-    let failed = |cause: std::io::Error| io_error(path, &cause);
+pub(super) fn lines(source: &Source, contract: &Contract, wanted: &BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<u8>>> {
+    let failed = |cause: std::io::Error| io_error(&source.path(), &cause);
     let mut found = BTreeMap::new();
     let Some(last) = wanted.last() else {
         return Ok(found);
     };
-    let mut reader = bytes(path, None).map_err(failed)?;
+    let mut reader = unpacked_bytes(source, None).map_err(failed)?;
     let mut encoding = contract.encoding;
     if needs_decoding(contract) {
         reader = Box::new(Decoded::new(reader, encoding));

@@ -45,13 +45,13 @@ impl Exchange {
 }
 
 /// Tells rows apart by what they say.
-struct Sayings {
+pub(super) struct Sayings {
     converter: RowConverter,
     columns: Vec<usize>,
 }
 
 impl Sayings {
-    fn of(schema: &Schema, contract: &Contract) -> Result<Sayings> {
+    pub(super) fn of(schema: &Schema, contract: &Contract) -> Result<Sayings> {
         let is_saying =
             |name: &str| !PROVENANCE.contains(&name) && (name != "known_at" || contract.known != Known::Ingest);
         let columns: Vec<usize> = (0..schema.fields().len())
@@ -68,7 +68,7 @@ impl Sayings {
     }
 
     /// A 128-bit digest of each row.
-    fn digests(&mut self, batch: &RecordBatch) -> Result<Vec<[u8; 16]>> {
+    pub(super) fn digests(&mut self, batch: &RecordBatch) -> Result<Vec<[u8; 16]>> {
         let columns: Vec<_> = self.columns.iter().map(|at| batch.column(*at).clone()).collect();
         let rows = self
             .converter
@@ -83,7 +83,7 @@ impl Sayings {
     }
 }
 
-fn keys(batch: &RecordBatch) -> Result<&[i64]> {
+pub(super) fn keys(batch: &RecordBatch) -> Result<&[i64]> {
     let column = batch
         .column_by_name("row_key")
         .and_then(|column| column.as_primitive_opt::<Int64Type>());
@@ -198,8 +198,8 @@ impl Ingest<'_> {
                 stage.write(&kept(&batch?, |key| !same.contains(&key))?).await?;
             }
         }
-        self.carry_over(table, &mut stage, &partitions, earlier, |key| gone.contains(&key))
-            .await?;
+        let goes = |key, from: &str| gone.contains(&key) && earlier.iter().any(|batch| batch == from);
+        self.carry_over(table, &mut stage, &partitions, goes).await?;
         table.discard(first).await?;
         Ok(Exchange {
             staged: stage.finish().await?,
@@ -227,7 +227,7 @@ impl Ingest<'_> {
             count += batch.num_rows() as u64;
         }
         let mut stage = table.stage(self.run_id(), layout(contract))?;
-        self.carry_over(table, &mut stage, &partitions, &batches, |_| true)
+        self.carry_over(table, &mut stage, &partitions, |_, from| from == batch)
             .await?;
         let exchange = Exchange {
             staged: stage.finish().await?,
@@ -237,14 +237,13 @@ impl Ingest<'_> {
         Ok((exchange, count))
     }
 
-    /// Stages the rows of these partitions again, except those of `batches` that go.
-    async fn carry_over(
+    /// Stages the rows of these partitions again, except those that go, by their identity and batch.
+    pub(super) async fn carry_over(
         &self,
         table: &Table,
         stage: &mut crate::lake::Stage,
         partitions: &BTreeSet<Option<String>>,
-        batches: &[String],
-        goes: impl Fn(i64) -> bool,
+        goes: impl Fn(i64, &str) -> bool,
     ) -> Result<()> {
         if partitions.is_empty() {
             return Ok(());
@@ -270,10 +269,10 @@ impl Ingest<'_> {
                 .column_by_name("source_batch")
                 .and_then(|column| column.as_string_opt::<i32>());
             let from = from.ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
-            let stays = keys(&batch)?.iter().zip(from.iter()).map(|(key, from)| {
-                let ours = from.is_some_and(|from| batches.iter().any(|batch| batch == from));
-                Some(!(ours && goes(*key)))
-            });
+            let stays = keys(&batch)?
+                .iter()
+                .zip(from.iter())
+                .map(|(key, from)| Some(!goes(*key, from.unwrap_or_default())));
             let mask = BooleanArray::from_iter(stays);
             let staying = filter_record_batch(&batch, &mask)
                 .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
@@ -283,12 +282,12 @@ impl Ingest<'_> {
     }
 }
 
-fn partition(batch: &RecordBatch, row: usize) -> Option<String> {
+pub(super) fn partition(batch: &RecordBatch, row: usize) -> Option<String> {
     let months = batch.column_by_name("biz_month")?.as_string_opt::<i32>()?;
     months.is_valid(row).then(|| months.value(row).to_owned())
 }
 
-fn day(batch: &RecordBatch, row: usize) -> Option<i32> {
+pub(super) fn day(batch: &RecordBatch, row: usize) -> Option<i32> {
     let days = batch.column_by_name("biz_date")?.as_primitive_opt::<Date32Type>()?;
     days.is_valid(row).then(|| days.value(row))
 }

@@ -122,7 +122,7 @@ pub fn source_schema(contract: &Contract) -> (Arc<Schema>, Vec<&'static str>) {
 
 fn column_type(kind: ColumnType) -> DataType {
     match kind {
-        ColumnType::String => DataType::Utf8,
+        ColumnType::String | ColumnType::Area => DataType::Utf8,
         ColumnType::Int => DataType::Int64,
         ColumnType::Float | ColumnType::Lon | ColumnType::Lat | ColumnType::Point => DataType::Float64,
         ColumnType::Bool => DataType::Boolean,

@@ -1,56 +1,26 @@
-//! The reading of one file on its threads, and whether the file stayed what it was meanwhile.
+//! The reading of one source on its threads.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use tokio::sync::mpsc;
 
 use crate::config::Settings;
 use crate::contract::Contract;
-use crate::error::{Kind, Result, fail, io_error};
 use crate::ingest::feed::{Feed, GROUP_BYTES};
-use crate::ingest::history::UNPACKED;
 use crate::ingest::progress::Progress;
 use crate::ingest::rows::origins;
+use crate::ingest::source::Looked;
 use crate::ingest::work::{Done, Job, Turn, work};
 use crate::ingest::{header, open};
 use crate::place::suspect::Suspect;
 use crate::protect::SiteKey;
 use crate::time::Calendar;
 
-/// A file as it looked when reading began.
-#[derive(Debug, PartialEq)]
-pub(super) struct Looked {
-    pub bytes: u64,
-    modified: Option<std::time::SystemTime>,
-    pub packed: bool,
-}
-
-impl Looked {
-    pub(super) fn at(path: &Path) -> Result<Looked> {
-        let found = std::fs::metadata(path).map_err(|cause| io_error(path, &cause))?;
-        let ending = path.extension().and_then(|ending| ending.to_str());
-        Ok(Looked {
-            bytes: found.len(),
-            modified: found.modified().ok(),
-            packed: matches!(ending, Some("gz" | "zst")),
-        })
-    }
-
-    /// Threads worth having for the file, at most `most`: one for each group it can have.
-    pub(super) fn workers(&self, most: usize) -> usize {
-        let bytes = self.bytes * if self.packed { UNPACKED } else { 1 };
-        let groups = usize::try_from(bytes).unwrap_or(usize::MAX) / GROUP_BYTES + 1;
-        groups.min(most.max(1))
-    }
-
-    /// A file that changed under the reader was read as something that never was.
-    pub(super) fn same(&self, path: &Path, shown: &str) -> Result<()> {
-        if Looked::at(path)? == *self {
-            return Ok(());
-        }
-        Err(fail(Kind::Conflict, "source_changed", &[&shown]).hint("source_changed_hint", &[]))
-    }
+/// Threads worth having for a source, at most `most`: one for each group it can have.
+pub(super) fn workers(looked: &Looked, most: usize) -> usize {
+    let groups = usize::try_from(looked.unpacked()).unwrap_or(usize::MAX) / GROUP_BYTES + 1;
+    groups.min(most.max(1))
 }
 
 /// The work of the reading threads.
@@ -86,6 +56,7 @@ impl Task {
             calendar: self.calendar,
             ingested_at: self.now,
             limits,
+            record_limit: self.opened.record_limit,
             pack: self.settings.site.identifier_pack,
             progress,
             schema: self.schema,
@@ -93,11 +64,11 @@ impl Task {
             suspect: self.suspect,
         };
         let feed = Feed::new(
-            &self.path,
+            self.path,
             self.opened.reader,
             self.opened.carry,
             self.opened.split,
-            limits.record_bytes,
+            self.opened.record_limit,
         );
         let feed = Mutex::new(feed);
         let origins = origins(&self.contract);

@@ -17,6 +17,7 @@ use crate::config::settings::{Limits, Pack};
 use crate::contract::{Contract, Reason};
 use crate::error::{Error, Kind, Result, fail};
 use crate::ingest::batch::Reject;
+use crate::ingest::convert::REFUSED;
 use crate::ingest::counts::Tally;
 use crate::ingest::feed::{Feed, Split};
 use crate::ingest::header::{self, Header};
@@ -52,6 +53,8 @@ pub(super) struct Job<'a> {
     pub calendar: Calendar,
     pub ingested_at: i64,
     pub limits: &'a Limits,
+    /// Bytes of one record.
+    pub record_limit: usize,
     pub pack: Pack,
     pub progress: &'a Progress,
     pub schema: SchemaRef,
@@ -370,14 +373,14 @@ impl<'a> Worker<'a> {
             lines: &mut self.lines,
             wholes: &mut self.wholes,
             read: 0,
-            direct: matches!(job.split, Split::Lines),
+            direct: !matches!(job.split, Split::Delimited(_)),
         };
         let lines = match &job.split {
             Split::Delimited(dialect) => {
-                let mut scanner = Scanner::new(dialect, job.width, job.limits.record_bytes);
+                let mut scanner = Scanner::new(dialect, job.width, job.record_limit);
                 scanner.scan(&self.group, &mut self.side, &mut block)
             }
-            Split::Lines => lines(job, &self.group, &mut self.side, &mut self.unknown, &mut block)?,
+            Split::Lines | Split::Converted => lines(job, &self.group, &mut self.side, &mut self.unknown, &mut block)?,
         };
         if !block.lines.is_empty() {
             block.flush(&mut self.side);
@@ -548,7 +551,13 @@ fn lines(
     block: &mut Block<'_, '_>,
 ) -> Result<usize> {
     let columns = &job.contract.columns;
-    let names: HashMap<&str, usize> = (0..columns.len()).map(|at| (columns[at].from.as_str(), at)).collect();
+    let names: HashMap<&str, usize> = job
+        .header
+        .fields
+        .iter()
+        .map(|(name, at)| (name.as_str(), *at))
+        .collect();
+    let converted = matches!(job.split, Split::Converted);
     let mut fields = vec![Span::default(); columns.len()];
     let (mut start, mut line) = (0, 0);
     while start < group.len() {
@@ -556,9 +565,12 @@ fn lines(
         let bytes = &group[start..end];
         let trimmed = bytes.trim_ascii();
         if !trimmed.is_empty() {
-            let limit = job.limits.record_bytes;
+            let limit = job.record_limit;
             let mut forbidden = Ok(());
-            let found = if bytes.len() > limit {
+            let found = if converted && trimmed[0] == REFUSED {
+                let what = String::from_utf8_lossy(&trimmed[1..]).into_owned();
+                Err((Reason::Forbidden, String::new(), what))
+            } else if bytes.len() > limit {
                 Err((Reason::TooLarge, String::new(), format!("over {limit} bytes")))
             } else {
                 let mut hear = |name: &str| {

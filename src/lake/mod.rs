@@ -9,6 +9,7 @@ pub mod digest;
 mod encode;
 pub mod lease;
 pub mod release;
+pub mod remote;
 mod stage;
 mod stats;
 mod store;
@@ -25,6 +26,7 @@ pub use digest::RowDigest;
 pub use encode::{Encoded, Encoder, Layout};
 pub use lease::Lease;
 pub use release::{Release, ReleaseTable};
+pub use remote::{Remote, StoreOptions};
 pub use stage::{Stage, Staged};
 pub use table::{Appended, Commit, Table};
 

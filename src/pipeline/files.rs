@@ -9,6 +9,7 @@ use crate::config::text;
 use crate::contract::{CodeList, Contract, Protect, contracts as resolve};
 use crate::error::{Kind, Problem, Result, fail, io_error};
 use crate::ingest::arrival::is_companion;
+use crate::ingest::{Source, sources_in};
 use crate::message::Message;
 use crate::protect::lexicon;
 
@@ -17,8 +18,8 @@ use crate::protect::lexicon;
 pub struct Assigned {
     /// The contract.
     pub contract: Contract,
-    /// The file.
-    pub path: PathBuf,
+    /// Where it is read from.
+    pub source: Source,
     /// The file as the user knows it, relative to the site.
     pub shown: String,
     /// Its size.
@@ -65,40 +66,90 @@ fn personal(contract: &Contract, files: &[SiteFile]) -> Vec<Problem> {
         .collect()
 }
 
-/// The files of the contracts, in the order of their paths. A file that several contracts of one
-/// table name belongs to the most exact name.
+/// The files of the contracts, in the order of their paths; the files of a ZIP archive are files of
+/// their own. A file that several contracts of one table name belongs to the most exact name.
 ///
 /// # Errors
-/// `Unavailable` or `Denied` where a folder cannot be read.
-pub fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>> {
-    let mut claims: BTreeMap<PathBuf, (usize, &Contract)> = BTreeMap::new();
+/// `Unavailable` or `Denied` where a folder or store cannot be read.
+pub async fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>> {
+    let mut claims: BTreeMap<(PathBuf, Option<&str>), (usize, &Contract, Source)> = BTreeMap::new();
     for contract in contracts {
         let exactness = if contract.from.contains('*') {
             contract.from.len()
         } else {
             usize::MAX
         };
-        for path in matching(site, &contract.from)? {
-            let claim = claims.entry(path).or_insert((exactness, contract));
+        for source in matching(site, &contract.from).await? {
+            let name = (source.path(), contract.member.as_deref());
+            let claim = claims
+                .entry(name)
+                .or_insert_with(|| (exactness, contract, source.clone()));
             if exactness > claim.0 {
-                *claim = (exactness, contract);
+                *claim = (exactness, contract, source);
             }
         }
     }
-    Ok(claims
-        .into_iter()
-        .map(|(path, (_, contract))| Assigned {
+    let mut assigned = Vec::new();
+    for ((_, member), (_, contract, source)) in claims {
+        let member = member.map(str::to_owned);
+        let opened = tokio::task::spawn_blocking(move || within(source, member.as_deref()));
+        let opened = opened
+            .await
+            .map_err(|cause| fail(Kind::Bug, "parser_died", &[&contract.from]).because(cause))?;
+        assigned.extend(opened.into_iter().map(|(source, bytes)| Assigned {
             contract: contract.clone(),
-            shown: relative(site.root(), &path),
-            bytes: std::fs::metadata(&path).map_or(0, |found| found.len()),
-            path,
+            shown: relative(site.root(), &source.path()),
+            bytes,
+            source,
+        }));
+    }
+    Ok(assigned)
+}
+
+/// A source and its bytes, or what an archive holds; an archive that cannot be opened stands for itself,
+/// and says why when its turn comes.
+fn within(source: Source, member: Option<&str>) -> Vec<(Source, u64)> {
+    let bytes = |source: &Source| source.look().map_or(0, |looked| looked.bytes);
+    let Ok(Some(members)) = sources_in(&source) else {
+        let bytes = bytes(&source);
+        return vec![(source, bytes)];
+    };
+    let is_meant = |source: &Source| {
+        let path = source.path();
+        let path = path.to_string_lossy();
+        member.is_none_or(|member| fits(member, path.rsplit('!').next().unwrap_or_default()))
+    };
+    let meant: Vec<Source> = members.into_iter().filter(is_meant).collect();
+    if meant.is_empty() {
+        return vec![(source, 0)];
+    }
+    let sized = meant.into_iter().map(|source| (bytes(&source), source));
+    sized.map(|(bytes, source)| (source, bytes)).collect()
+}
+
+/// A file that a person named, or what it holds.
+pub fn named_files(site: &Site, contract: &Contract, path: &std::path::Path) -> Vec<Assigned> {
+    within(Source::from(path.to_owned()), contract.member.as_deref())
+        .into_iter()
+        .map(|(source, bytes)| Assigned {
+            contract: contract.clone(),
+            shown: relative(site.root(), &source.path()),
+            bytes,
+            source,
         })
-        .collect())
+        .collect()
 }
 
 /// The files of a pattern with `*` inside its last part.
-fn matching(site: &Site, pattern: &str) -> Result<Vec<PathBuf>> {
+async fn matching(site: &Site, pattern: &str) -> Result<Vec<Source>> {
     let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
+    if pattern.contains("://") {
+        let found = crate::lake::remote::objects(folder, &site.stores).await?;
+        let meant = found
+            .into_iter()
+            .filter(|object| fits(name, object.name()) && !is_companion(object.name()));
+        return Ok(meant.map(Source::from).collect());
+    }
     let folder = site.path(folder);
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -115,7 +166,7 @@ fn matching(site: &Site, pattern: &str) -> Result<Vec<PathBuf>> {
         }
     }
     found.sort();
-    Ok(found)
+    Ok(found.into_iter().map(Source::from).collect())
 }
 
 /// Whether a name fits a pattern with `*` for any characters.

@@ -3,7 +3,8 @@
 //! A file is removed only where exactly its content, under exactly its name, stands in the release:
 //! the name of its batch is computed again from its bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -12,7 +13,7 @@ use crate::config::settings::Limits;
 use crate::contract::Contract;
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail, io_error};
-use crate::ingest::{arrival, batch};
+use crate::ingest::{Looked, arrival, batch};
 use crate::lake::{Lake, Release};
 use crate::pipeline::files::Assigned;
 use crate::pipeline::run::{Outcome, Record, Run};
@@ -53,12 +54,11 @@ async fn stored(lake: &Lake, release: &Release, limits: &Limits) -> Result<HashM
     Ok(found)
 }
 
-/// A file as it is told from a later one of its name.
-type Look = (u64, std::time::SystemTime);
-
-fn look(file: &Assigned) -> Option<Look> {
-    let found = std::fs::metadata(&file.path).ok()?;
-    Some((found.len(), found.modified().ok()?))
+/// A file of this machine as it is told from a later one of its name. Objects of a store are the
+/// sender's, who removes them.
+fn look(file: &Assigned) -> Option<Looked> {
+    file.source.holder()?;
+    file.source.look().ok()
 }
 
 /// Files whose time is up, in the order given, as they looked: their rows stand in the release since
@@ -72,7 +72,7 @@ async fn due(
     limits: &Limits,
     files: &[Assigned],
     now: i64,
-) -> Result<Vec<(Assigned, Look)>> {
+) -> Result<Vec<(Assigned, Looked)>> {
     let keeps = |contract: &Contract| contract.purge_hours.map(|hours| now - hours * HOUR_MICROS);
     let mut due = Vec::new();
     let mut times = None;
@@ -80,14 +80,15 @@ async fn due(
         let (Some(limit), Some(looked)) = (keeps(&file.contract), look(file)) else {
             continue;
         };
-        let since = looked.1.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let modified = looked.modified().unwrap_or_else(std::time::SystemTime::now);
+        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         if i64::try_from(since.as_micros()).unwrap_or(i64::MAX) > limit {
             continue;
         }
         if times.is_none() {
             times = Some(stored(lake, release, limits).await?);
         }
-        let Ok(batch_id) = batch::batch_id(&file.contract, &file.path) else {
+        let Ok(batch_id) = batch::batch_id(&file.contract, &file.source) else {
             continue;
         };
         let at = times.as_ref().and_then(|times| times.get(&batch_id));
@@ -109,9 +110,9 @@ async fn due(
 ///
 /// # Errors
 /// `Denied` or `Unavailable` as the file system says.
-fn remove(file: &Assigned) -> Result<()> {
-    std::fs::remove_file(&file.path).map_err(|cause| io_error(&file.path, &cause))?;
-    for companion in arrival::companions(&file.path) {
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path).map_err(|cause| io_error(path, &cause))?;
+    for companion in arrival::companions(path) {
         if companion.exists() {
             std::fs::remove_file(&companion).map_err(|cause| io_error(&companion, &cause))?;
         }
@@ -127,14 +128,24 @@ impl Run<'_> {
         }
         let release = self.lake.release(outcome.release).await?;
         let limits = &self.site.settings.limits;
-        for (file, looked) in due(self.lake, &release, limits, files, self.clock.now()).await? {
-            // a newer file of the name was never read
-            if look(&file) != Some(looked) {
+        let due = due(self.lake, &release, limits, files, self.clock.now()).await?;
+        let mut holders: BTreeMap<&Path, Vec<&(Assigned, Looked)>> = BTreeMap::new();
+        for file in &due {
+            if let Some(holder) = file.0.source.holder() {
+                holders.entry(holder).or_default().push(file);
+            }
+        }
+        for (holder, due) in holders {
+            // an archive goes with the last of its files; a newer file of the name was never read
+            let all = files.iter().filter(|file| file.source.holder() == Some(holder)).count();
+            if due.len() < all || due.iter().any(|(file, looked)| look(file).as_ref() != Some(looked)) {
                 continue;
             }
-            remove(&file)?;
-            record.step("purge", &file.shown, "ok", 0, String::new());
-            outcome.purged.push(file.shown);
+            remove(holder)?;
+            for (file, _) in due {
+                record.step("purge", &file.shown, "ok", 0, String::new());
+                outcome.purged.push(file.shown.clone());
+            }
         }
         Ok(())
     }

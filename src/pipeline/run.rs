@@ -119,7 +119,8 @@ impl Run<'_> {
             since: started,
         };
         let mut outcome = Outcome::default();
-        let files: Vec<Assigned> = assign(self.site, &contracts)?
+        let files: Vec<Assigned> = assign(self.site, &contracts)
+            .await?
             .into_iter()
             .filter(|file| definition.ingests(&file.contract))
             .collect();
@@ -235,6 +236,14 @@ impl Run<'_> {
             .await
     }
 
+    /// Whether a file has arrived whole.
+    async fn arrived(&self, file: &Assigned) -> Result<Arrival> {
+        let (file, now) = (file.clone(), self.clock.now());
+        tokio::task::spawn_blocking(move || arrival::look(&file.contract, &file.source, &file.shown, now))
+            .await
+            .map_err(|cause| fail(Kind::Bug, "parser_died", &[&"arrival"]).because(cause))?
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
     async fn ingest(
         &self,
@@ -260,7 +269,7 @@ impl Run<'_> {
         let mut refused = Vec::new();
         for file in files {
             let progress = Arc::new(Progress::default());
-            let arrived = arrival::look(&file.contract, &file.path, &file.shown, self.clock.now());
+            let arrived = self.arrived(file).await;
             let done = match arrived {
                 Ok(Arrival::Waits(why)) => {
                     record.step("ingest", &file.shown, "waiting", 0, why.in_language(Language::English));
@@ -271,7 +280,7 @@ impl Run<'_> {
                 Ok(Arrival::Whole(sent)) => {
                     watch.reading(&file.shown, file.bytes, progress.clone());
                     ingest
-                        .file(&file.contract, &file.path, &file.shown, sent, progress)
+                        .file(&file.contract, &file.source, &file.shown, sent, progress)
                         .await
                 }
                 Err(error) => Err(error),

@@ -7,6 +7,7 @@ pub mod cell;
 pub mod cell_cache;
 pub mod crs;
 pub mod distance;
+pub mod polygon;
 pub mod project;
 pub mod suspect;
 pub mod view;

@@ -1,0 +1,280 @@
+//! Sheets of XLSX workbooks as JSON lines.
+//!
+//! Cells come out as a person sees their value, not their layout: dates and times as ISO 8601, whole
+//! numbers without a decimal point, formulas as their stored results. An error such as `#N/A` is a text,
+//! so that the contract refuses it instead of nobody noticing. Rows keep their numbers.
+
+use std::io::{Error, ErrorKind, Read, Result as IoResult, Seek};
+use std::sync::mpsc::sync_channel;
+
+use calamine::{DataRef, ExcelDateTime, Reader, SheetVisible, Xlsx, XlsxError};
+use serde_json::{Map, Value};
+
+use super::{Converted, Out, piped};
+use crate::ingest::source::ReadSeek;
+
+/// Bytes that all parts of a workbook unpack to.
+const MOST_BYTES: u64 = 2 << 30;
+/// Bytes that the texts and styles of a workbook unpack to; they are held in memory.
+const MOST_HELD: u64 = 256 << 20;
+/// How many bytes one packed byte may become; sheets of numbers reach some thirty.
+const MOST_GROWTH: u64 = 200;
+/// Bytes that a workbook may always unpack to.
+const HARMLESS_BYTES: u64 = 32 << 20;
+/// Columns of a sheet.
+const MOST_COLUMNS: usize = 16_384;
+
+fn invalid(words: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidData, words.into())
+}
+
+fn broken(cause: XlsxError) -> Error {
+    match cause {
+        XlsxError::Io(cause) => cause,
+        other => invalid(other.to_string()),
+    }
+}
+
+/// Refuses a workbook that unpacks beyond all measure, by unpacking its parts once without keeping
+/// anything: what its directory states can be a lie.
+fn measured(book: &mut (impl Read + Seek)) -> IoResult<()> {
+    let too_large = |words: String| Error::new(ErrorKind::FileTooLarge, words);
+    let mut archive = zip::ZipArchive::new(&mut *book).map_err(|cause| invalid(cause.to_string()))?;
+    let (mut packed, mut all) = (0, 0);
+    for at in 0..archive.len() {
+        let mut part = archive.by_index(at).map_err(|cause| invalid(cause.to_string()))?;
+        packed += part.compressed_size().max(1);
+        let name = String::from_utf8_lossy(part.name_raw()).to_ascii_lowercase();
+        // texts, styles, the list of sheets: everything but the sheets and pictures is held
+        let held = name.ends_with(".xml") && !name.contains("worksheets/");
+        let most = if held { MOST_HELD } else { MOST_BYTES };
+        let bytes = std::io::copy(&mut (&mut part).take(most + 1), &mut std::io::sink())?;
+        all += bytes;
+        if bytes > most || all > MOST_BYTES || (all > HARMLESS_BYTES && all / packed > MOST_GROWTH) {
+            return Err(too_large(format!("a workbook that unpacks to more than {all} bytes")));
+        }
+    }
+    book.rewind()
+}
+
+/// The sheet of a name; without one the only visible sheet that has a cell.
+fn chosen(book: &mut Xlsx<Box<dyn ReadSeek>>, wanted: Option<&str>) -> IoResult<String> {
+    let sheets: Vec<(String, bool)> = book
+        .sheets_metadata()
+        .iter()
+        .map(|sheet| (sheet.name.clone(), sheet.visible == SheetVisible::Visible))
+        .collect();
+    let names: Vec<&str> = sheets.iter().map(|(name, _)| name.as_str()).collect();
+    if let Some(wanted) = wanted {
+        let found = names.iter().find(|name| **name == wanted);
+        let missing = || invalid(format!("no sheet {wanted:?}; the workbook has {names:?}"));
+        return found.map(|name| (*name).to_owned()).ok_or_else(missing);
+    }
+    let mut filled = Vec::new();
+    for (name, _) in sheets.iter().filter(|(_, visible)| *visible) {
+        let mut cells = book.worksheet_cells_reader(name).map_err(broken)?;
+        if cells.next_cell().map_err(broken)?.is_some() {
+            filled.push(name.clone());
+        }
+    }
+    match &filled[..] {
+        [only] => Ok(only.clone()),
+        [] => Err(invalid("no visible sheet has a cell")),
+        several => Err(invalid(format!(
+            "several sheets {several:?}: name one as `sheet` in the contract"
+        ))),
+    }
+}
+
+/// Opens a sheet whose header is the first row behind `skip_rows`, or whose columns are `names`.
+///
+/// # Errors
+/// `InvalidData` for what is no workbook or has no such sheet, `FileTooLarge` beyond the limits.
+pub(in crate::ingest) fn open(
+    mut book: Box<dyn ReadSeek>,
+    sheet: Option<String>,
+    skip_rows: usize,
+    names: Option<Vec<String>>,
+) -> IoResult<Converted> {
+    let (sender, header) = sync_channel(1);
+    let mut reader = piped(move |out| {
+        measured(&mut book)?;
+        let mut book = Xlsx::new(book).map_err(broken)?;
+        let name = chosen(&mut book, sheet.as_deref())?;
+        let mut rows = Rows {
+            cells: book.worksheet_cells_reader(&name).map_err(broken)?,
+            ahead: None,
+            ended: false,
+        };
+        let skip = u32::try_from(skip_rows).unwrap_or(u32::MAX);
+        let (names, first) = match names {
+            Some(names) => (names, skip),
+            None => {
+                let (at, row) = rows
+                    .from(skip)?
+                    .ok_or_else(|| invalid(format!("no header in sheet {name:?}")))?;
+                (header_names(&row), at + 1)
+            }
+        };
+        if sender.send((names.clone(), first)).is_err() {
+            return Ok(());
+        }
+        lines(&mut rows, &names, first, out)
+    });
+    match header.recv() {
+        Ok((names, first)) => Ok(Converted {
+            names,
+            first_line: u64::from(first) + 1,
+            reader,
+        }),
+        // the work ended before a header: what it says is in the queue
+        Err(_) => match reader.read(&mut [0]) {
+            Err(cause) => Err(cause),
+            Ok(_) => Err(invalid("no header")),
+        },
+    }
+}
+
+/// Cells of a sheet, row by row.
+struct Rows<'a> {
+    cells: calamine::XlsxCellReader<'a, Box<dyn ReadSeek>>,
+    ahead: Option<(u32, u32, Value)>,
+    /// The reader must not be asked again behind its end.
+    ended: bool,
+}
+
+type Row = Vec<(u32, Value)>;
+
+impl Rows<'_> {
+    fn cell(&mut self) -> IoResult<Option<(u32, u32, Value)>> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
+        while !self.ended {
+            let Some(cell) = self.cells.next_cell().map_err(broken)? else {
+                self.ended = true;
+                break;
+            };
+            let (row, column) = cell.get_position();
+            if let Some(value) = shown(cell.get_value()) {
+                return Ok(Some((row, column, value)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next row that has a value, from this row on.
+    fn from(&mut self, first: u32) -> IoResult<Option<(u32, Row)>> {
+        let mut found: Option<(u32, Row)> = None;
+        while let Some((row, column, value)) = self.cell()? {
+            match &mut found {
+                _ if row < first => {}
+                None => found = Some((row, vec![(column, value)])),
+                Some((at, cells)) if *at == row => cells.push((column, value)),
+                Some(_) => {
+                    self.ahead = Some((row, column, value));
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn header_names(row: &Row) -> Vec<String> {
+    let width = row.iter().map(|(column, _)| *column as usize + 1).max().unwrap_or(0);
+    let mut names = vec![String::new(); width.min(MOST_COLUMNS)];
+    for (column, value) in row {
+        if let Some(name) = names.get_mut(*column as usize) {
+            *name = match value {
+                Value::String(text) => text.trim().to_owned(),
+                other => other.to_string(),
+            };
+        }
+    }
+    names
+}
+
+/// Every row as a line of its own number.
+fn lines(rows: &mut Rows<'_>, names: &[String], first: u32, out: &mut Out) -> IoResult<()> {
+    let mut line = first;
+    while let Some((at, row)) = rows.from(line)? {
+        while line < at {
+            out.blank()?;
+            line += 1;
+        }
+        let mut object = Map::new();
+        for (column, value) in row {
+            // a value without a name above it is a column that nobody declared
+            let name = match names.get(column as usize).filter(|name| !name.is_empty()) {
+                Some(name) => name.clone(),
+                None => format!("column {}", column + 1),
+            };
+            object.insert(name, value);
+        }
+        out.object(&object)?;
+        line += 1;
+    }
+    Ok(())
+}
+
+/// A cell as it is handed on; `None` where it is empty.
+fn shown(value: &DataRef<'_>) -> Option<Value> {
+    Some(match value {
+        DataRef::Empty => return None,
+        DataRef::Int(number) => Value::from(*number),
+        DataRef::Float(number) => number_text(*number),
+        DataRef::String(text) => Value::from(text.as_str()),
+        DataRef::SharedString(text) => Value::from(*text),
+        DataRef::Bool(truth) => Value::from(*truth),
+        DataRef::DateTime(when) => Value::from(moment(when)),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => Value::from(text.as_str()),
+        DataRef::Error(error) => Value::from(error.to_string()),
+    })
+}
+
+/// Whole numbers are written without a point: a sheet knows floats only, and a code is no float.
+fn number_text(number: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        return Value::from(format!("{number:.0}"));
+    }
+    Value::from(number.to_string())
+}
+
+/// `2025-01-31 13:05:09`, with milliseconds where there are any; a time of day without its date.
+fn moment(when: &ExcelDateTime) -> String {
+    if when.is_duration() {
+        return number_text(when.as_f64()).as_str().unwrap_or_default().to_owned();
+    }
+    let (year, month, day, hour, minute, second, milli) = when.to_ymd_hms_milli();
+    let mut text = String::new();
+    let whole = when.as_f64() >= 1.0;
+    if whole {
+        text = format!("{year:04}-{month:02}-{day:02}");
+    }
+    if !whole || when.as_f64().fract() != 0.0 {
+        let gap = if whole { " " } else { "" };
+        text.push_str(&format!("{gap}{hour:02}:{minute:02}:{second:02}"));
+        if milli > 0 {
+            text.push_str(&format!(".{milli:03}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use calamine::ExcelDateTimeType;
+
+    #[test]
+    fn cells_say_what_a_person_sees() {
+        let at = |number| moment(&ExcelDateTime::new(number, ExcelDateTimeType::DateTime, false));
+        assert_eq!(at(45_943.5), "2025-10-13 12:00:00");
+        assert_eq!(at(45_943.0), "2025-10-13");
+        assert_eq!(at(0.25), "06:00:00");
+        assert_eq!(number_text(320_302.0), Value::from("320302"));
+        assert_eq!(number_text(117.25), Value::from("117.25"));
+    }
+}
