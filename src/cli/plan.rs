@@ -45,8 +45,9 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         .filter(|file| definition.ingests(&file.contract))
     {
         let stored = match opened.lake.table(&file.contract.into).await? {
-            Some(table) => table.holds(&batch_of(file).await?).await?,
-            None => false,
+            // what is new in a database, only asking it would tell
+            Some(table) if file.contract.pull.is_none() => table.holds(&batch_of(file).await?).await?,
+            _ => false,
         };
         if !stored {
             sources.insert(file.contract.into.clone(), "new".to_owned());

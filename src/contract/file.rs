@@ -16,7 +16,8 @@ pub struct ContractFile {
     pub title_en: Option<String>,
     /// Another contract whose settings and columns hold where this file is silent.
     pub like: Option<String>,
-    /// Source files: paths of the site with `*`.
+    /// Source files: paths of the site or of an object store, with `*`; or a table of a database,
+    /// `postgres://reader@host/database#schema.table`.
     pub from: Option<String>,
     /// Table that receives the rows, `source.<kind>`.
     pub into: Option<String>,
@@ -36,6 +37,15 @@ pub struct ContractFile {
     pub member: Option<String>,
     /// Sheet of a workbook, where several have cells.
     pub sheet: Option<String>,
+    /// Column of a database table that grows with every change, by which only new rows are pulled.
+    pub watermark: Option<String>,
+    /// How far behind the last watermark a pull begins again, for changes that were committed late:
+    /// `15 minutes` (default), `2 hours`, or a number where the watermark is one.
+    pub overlap: Option<String>,
+    /// File of the site with the password of the database, mode 0600.
+    pub password_file: Option<String>,
+    /// File of the site with the certificate that vouches for the database, PEM.
+    pub ca_file: Option<String>,
     /// What GA/T 1400 messages are read for: `ape`, `video_slice` or `count`.
     pub object: Option<String>,
     /// `utf-8` (default), `gb18030`, `gbk`, `big5`, `utf-16le` or `utf-16be`.
@@ -220,6 +230,10 @@ impl ContractFile {
             member,
             sheet,
             object,
+            watermark,
+            overlap,
+            password_file,
+            ca_file,
             encoding,
             delimiter,
             quote,

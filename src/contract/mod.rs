@@ -16,6 +16,7 @@ pub use codes::CodeList;
 pub use column::{Column, ColumnType, Protect};
 pub use dialect::Dialect;
 pub use resolve::{
-    Complete, Conflict, Contract, Counts, Known, Land, Measure, MessageObject, Origin, Resend, SourceFormat, contracts,
+    Complete, Conflict, Contract, Counts, Known, Land, Measure, MessageObject, Origin, Pull, Resend, SourceFormat,
+    contracts,
 };
 pub use value::{Reason, Value};

@@ -4,7 +4,7 @@ use crate::contract::column::ColumnType;
 use crate::contract::dialect::Dialect;
 use crate::contract::file::ColumnFile;
 use crate::contract::number::NumberStyle;
-use crate::contract::resolve::{Complete, Conflict, MessageObject, Resolver, SourceFormat};
+use crate::contract::resolve::{Complete, Conflict, MessageObject, Pull, Resolver, SourceFormat};
 use crate::message::Message;
 use crate::time::parse::{TimeFormat, TimeRules};
 
@@ -12,6 +12,11 @@ use crate::time::parse::{TimeFormat, TimeRules};
 const TYPED_INSTANTS: [&str; 4] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d", "rfc3339"];
 /// How typed times of day are written.
 const TYPED_TIMES: [&str; 1] = ["%H:%M:%S%.f"];
+
+/// Whether a source is a table of a database.
+fn is_database(from: &str) -> bool {
+    from.starts_with("postgres://") || from.starts_with("postgresql://")
+}
 
 impl Resolver<'_> {
     pub(super) fn complete(&mut self) -> Option<Complete> {
@@ -41,7 +46,11 @@ impl Resolver<'_> {
                 ("count", MessageObject::Count),
             ],
         )?;
-        let ending = self.merged.from.as_deref().and_then(|from| from.rsplit_once('.'));
+        let from = self.merged.from.as_deref().unwrap_or_default();
+        if is_database(from) {
+            return Some(SourceFormat::Postgres);
+        }
+        let ending = Some(from).and_then(|from| from.rsplit_once('.'));
         let by_ending = match ending.map(|(_, ending)| ending) {
             Some("xlsx") => "xlsx",
             Some("parquet") => "parquet",
@@ -64,9 +73,60 @@ impl Resolver<'_> {
         )
     }
 
-    pub(super) fn conflict(&mut self) -> Option<Conflict> {
+    /// How a table of a database is pulled; a problem where what that takes is not said.
+    #[expect(clippy::option_option, reason = "no pull is not a wrong one")]
+    pub(super) fn pull(&mut self, format: SourceFormat) -> Option<Option<Pull>> {
+        if format != SourceFormat::Postgres {
+            return Some(None);
+        }
+        let given = self.merged;
+        let from = given.from.clone().unwrap_or_default();
+        let Some((url, table)) = from.split_once('#').filter(|(_, table)| !table.is_empty()) else {
+            self.problem("from", Message::new("contract_pull_table", &[&from]));
+            return None;
+        };
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+        let user = authority.split_once('@').map_or("", |(user, _)| user);
+        if user.contains(':') || url.contains("password=") {
+            self.problem("from", Message::new("contract_pull_password", &[]));
+            return None;
+        }
+        let (Some(watermark), false) = (
+            given.watermark.clone(),
+            given.key.as_deref().unwrap_or_default().is_empty(),
+        ) else {
+            self.problem("from", Message::new("contract_pull_watermark", &[]));
+            return None;
+        };
+        let overlap = given.overlap.as_deref().unwrap_or("15 minutes");
+        let (number, unit) = overlap.split_once(' ').unwrap_or((overlap, "seconds"));
+        let seconds = [("seconds", 1), ("minutes", 60), ("hours", 3_600), ("days", 86_400)];
+        let unit = seconds
+            .iter()
+            .find(|(name, _)| name.trim_end_matches('s') == unit.trim_end_matches('s'));
+        let (Ok(number), Some((_, seconds))) = (number.parse::<u32>(), unit) else {
+            self.problem("overlap", Message::new("contract_pull_overlap", &[&overlap]));
+            return None;
+        };
+        Some(Some(Pull {
+            url: url.to_owned(),
+            table: table.to_owned(),
+            watermark,
+            overlap: i64::from(number) * seconds,
+            password_file: given.password_file.clone(),
+            ca_file: given.ca_file.clone(),
+        }))
+    }
+
+    /// Which of two rows of one key holds. In a database the later state of a row is the row.
+    pub(super) fn conflict(&mut self, format: SourceFormat) -> Option<Conflict> {
+        let silent = if format == SourceFormat::Postgres {
+            "newest"
+        } else {
+            "first"
+        };
         self.choice(
-            self.merged.conflict.as_deref().unwrap_or("first"),
+            self.merged.conflict.as_deref().unwrap_or(silent),
             &[
                 ("first", Conflict::First),
                 ("newest", Conflict::Newest),
@@ -97,7 +157,10 @@ impl Resolver<'_> {
             .as_ref()
             .map_or(&default[..], |format| format.all())
             .to_vec();
-        if matches!(self.format()?, SourceFormat::Xlsx | SourceFormat::Parquet) {
+        if matches!(
+            self.format()?,
+            SourceFormat::Xlsx | SourceFormat::Parquet | SourceFormat::Postgres
+        ) {
             // typed times of these come as ISO 8601, whatever texts beside them look like
             let dated = patterns
                 .iter()

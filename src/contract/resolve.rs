@@ -66,6 +66,25 @@ pub enum SourceFormat {
     Shapefile,
     /// Messages of the police video-image base.
     Gat1400(MessageObject),
+    /// A table of a PostgreSQL database.
+    Postgres,
+}
+
+/// How a table of a database is pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    /// The database, without a password.
+    pub url: String,
+    /// The table with its schema.
+    pub table: String,
+    /// Column that grows with every change.
+    pub watermark: String,
+    /// How far back a pull begins: seconds, or numbers of the watermark.
+    pub overlap: i64,
+    /// File with the password.
+    pub password_file: Option<String>,
+    /// File with the certificate that vouches for the database.
+    pub ca_file: Option<String>,
 }
 
 /// What GA/T 1400 messages are read for.
@@ -161,6 +180,8 @@ pub struct Contract {
     pub member: Option<String>,
     /// Sheet of a workbook.
     pub sheet: Option<String>,
+    /// How a table of a database is pulled.
+    pub pull: Option<Pull>,
     /// Encoding label.
     pub encoding: &'static encoding_rs::Encoding,
     /// How its source tells that a file is whole.
@@ -363,6 +384,7 @@ impl Resolver<'_> {
             format,
             member: given.member.clone(),
             sheet: given.sheet.clone(),
+            pull: self.pull(format)?,
             encoding,
             complete: self.complete()?,
             resend: self.choice(
@@ -378,7 +400,7 @@ impl Resolver<'_> {
                 &[("drop", false), ("stop", true)],
             )?,
             reject_percent: given.reject_percent,
-            conflict: self.conflict()?,
+            conflict: self.conflict(format)?,
             purge_hours: self.after()?,
             dialect: self.dialect()?,
             crs,

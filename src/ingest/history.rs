@@ -53,7 +53,7 @@ impl Ingest<'_> {
         let stored = state % 2 == 1;
         if stored && contract.land == Land::Rows && contract.resend != Resend::Refuse {
             let mut versions = self
-                .history()
+                .past()
                 .await?
                 .iter()
                 .filter(|past| past.is_version_of(contract, file));
@@ -72,7 +72,7 @@ impl Ingest<'_> {
             return Ok(Vec::new());
         }
         let versions = self
-            .history()
+            .past()
             .await?
             .iter()
             .filter(|past| past.is_version_of(contract, &report.file));
@@ -87,7 +87,7 @@ impl Ingest<'_> {
     }
 
     /// The stored batches in their order, read once.
-    async fn history(&mut self) -> Result<&[Past]> {
+    pub(super) async fn past(&mut self) -> Result<&[Past]> {
         if self.history.is_none() {
             let table = self.open(tables::INGEST).await?;
             let mut history = Vec::new();
@@ -130,7 +130,7 @@ impl Ingest<'_> {
         if contract.land != Land::Rows {
             return Ok(None);
         }
-        let same = self.history().await?.iter().filter(|past| {
+        let same = self.past().await?.iter().filter(|past| {
             past.contract == contract.name
                 && past.content == report.content
                 && past.file != report.file

@@ -24,6 +24,7 @@ mod late;
 mod open;
 mod plain;
 pub mod progress;
+mod pull;
 mod resend;
 mod rows;
 mod scan;

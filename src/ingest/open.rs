@@ -100,6 +100,11 @@ pub fn unpacked(path: &Path) -> Result<Box<dyn Read + Send>> {
     unpacked_bytes(&Source::from(path.to_owned()), None).map_err(|cause| io_error(path, &cause))
 }
 
+/// SHA-256 of bytes, 64 hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// The name of a batch, SHA-256 over contract, file name and the digest of the content, and that
 /// digest; 64 hexadecimal digits each.
 pub(super) fn batch_id(contract: &str, source: &Source) -> Result<(String, String)> {
@@ -356,7 +361,7 @@ pub(super) fn open(
         reader = Box::new(Decoded::new(reader, encoding));
         encoding = encoding_rs::UTF_8;
     }
-    if contract.format != SourceFormat::Csv {
+    if !matches!(contract.format, SourceFormat::Csv | SourceFormat::Postgres) {
         if contract.format == SourceFormat::Json {
             reader = Box::new(Elements::new(reader));
         }

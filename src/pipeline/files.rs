@@ -73,7 +73,16 @@ fn personal(contract: &Contract, files: &[SiteFile]) -> Vec<Problem> {
 /// `Unavailable` or `Denied` where a folder or store cannot be read.
 pub async fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>> {
     let mut claims: BTreeMap<(PathBuf, Option<&str>), (usize, &Contract, Source)> = BTreeMap::new();
-    for contract in contracts {
+    let databases = contracts.iter().filter(|contract| contract.pull.is_some());
+    let mut assigned: Vec<Assigned> = databases
+        .map(|contract| Assigned {
+            contract: contract.clone(),
+            shown: contract.from.clone(),
+            bytes: 0,
+            source: Source::from(PathBuf::from(&contract.from)),
+        })
+        .collect();
+    for contract in contracts.iter().filter(|contract| contract.pull.is_none()) {
         let exactness = if contract.from.contains('*') {
             contract.from.len()
         } else {
@@ -89,7 +98,6 @@ pub async fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>
             }
         }
     }
-    let mut assigned = Vec::new();
     for ((_, member), (_, contract, source)) in claims {
         let member = member.map(str::to_owned);
         let opened = tokio::task::spawn_blocking(move || within(source, member.as_deref()));

@@ -5,6 +5,7 @@
 
 pub mod definition;
 pub mod files;
+mod intake;
 pub mod pages;
 pub mod plan;
 pub mod purge;

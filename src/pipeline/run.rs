@@ -7,15 +7,15 @@ use crate::config::Site;
 use crate::config::settings::ResponseReading;
 use crate::contract::{Contract, Origin, Protect};
 use crate::engine::{Bounds, Class, Classes, Session};
-use crate::error::{Error, Kind, Place, Problem, Result, fail};
-use crate::ingest::arrival::{self, Arrival};
+use crate::error::{Kind, Place, Problem, Result, fail};
 use crate::ingest::batch::Given;
-use crate::ingest::{self, Ingest, Progress, Report};
+use crate::ingest::{Ingest, Progress, Report};
 use crate::lake::release::digest;
 use crate::lake::{Commit, Lake, Release, ReleaseTable};
 use crate::message::{Language, Message};
 use crate::model::{Builder, Failure, Models, check};
 use crate::pipeline::files::{Assigned, assign, contracts};
+use crate::pipeline::intake::partial;
 use crate::pipeline::plan::{Plan, Sources, Step, sources};
 use crate::pipeline::record::{RunRecord, StepRecord};
 use crate::pipeline::{Definition, pages};
@@ -236,80 +236,6 @@ impl Run<'_> {
             .await
     }
 
-    /// Whether a file has arrived whole.
-    async fn arrived(&self, file: &Assigned) -> Result<Arrival> {
-        let (file, now) = (file.clone(), self.clock.now());
-        tokio::task::spawn_blocking(move || arrival::look(&file.contract, &file.source, &file.shown, now))
-            .await
-            .map_err(|cause| fail(Kind::Bug, "parser_died", &[&"arrival"]).because(cause))?
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
-    async fn ingest(
-        &self,
-        contracts: &[Contract],
-        files: &[Assigned],
-        named: bool,
-        fence: u64,
-        record: &mut Record<'_>,
-        outcome: &mut Outcome,
-        watch: &dyn Watch,
-    ) -> Result<Vec<(String, Error)>> {
-        self.lake.same_key(self.key.purpose("check").token("key"))?;
-        let given = Given {
-            key: self.key,
-            entropy: self.entropy,
-            run_id: self.run_id.clone(),
-            fence,
-            now: self.clock.now(),
-            named,
-        };
-        let mut ingest = Ingest::new(self.lake, &self.site.settings, given);
-        ingest.create_tables(contracts).await?;
-        let mut refused = Vec::new();
-        for file in files {
-            let progress = Arc::new(Progress::default());
-            let arrived = self.arrived(file).await;
-            let done = match arrived {
-                Ok(Arrival::Waits(why)) => {
-                    record.step("ingest", &file.shown, "waiting", 0, why.in_language(Language::English));
-                    outcome.waiting.push(file.shown.clone());
-                    watch.said(why);
-                    continue;
-                }
-                Ok(Arrival::Whole(sent)) => {
-                    watch.reading(&file.shown, file.bytes, progress.clone());
-                    ingest
-                        .file(&file.contract, &file.source, &file.shown, sent, progress)
-                        .await
-                }
-                Err(error) => Err(error),
-            };
-            match done {
-                Ok(report) => {
-                    let status = if report.outcome == ingest::Outcome::Stored {
-                        "ok"
-                    } else {
-                        "kept"
-                    };
-                    record.step("ingest", &file.shown, status, report.accepted, String::new());
-                    watch.read(&report);
-                    outcome.reports.push(report);
-                }
-                // a file that is wrong says so and the others go on; a store that fails ends the ingest
-                Err(error) if is_of_the_file(&error) => {
-                    record.step("ingest", &file.shown, "failed", 0, error.render(Language::English));
-                    refused.push((file.shown.clone(), error));
-                }
-                Err(error) => {
-                    record.step("ingest", &file.shown, "failed", 0, error.render(Language::English));
-                    return Err(error);
-                }
-            }
-        }
-        Ok(refused)
-    }
-
     #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
     async fn build(
         &self,
@@ -509,13 +435,6 @@ impl Run<'_> {
     }
 }
 
-/// Whether an error is about one source file and says nothing of the others.
-fn is_of_the_file(error: &Error) -> bool {
-    let gone = error.kind() == Kind::Missing && error.key() == "file_failed";
-    let changed = error.key() == "source_changed";
-    gone || changed || matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit | Kind::Check)
-}
-
 /// Tables that ingest and runs fill, not models.
 fn is_source(name: &str) -> bool {
     name.starts_with("source.") || name.starts_with("ops.")
@@ -593,33 +512,4 @@ pub fn unknown_origin(contracts: &[Contract]) -> BTreeSet<String> {
         .iter()
         .filter(|contract| contract.origin == Some(Origin::Unknown));
     unknown.map(|contract| contract.name.clone()).collect()
-}
-
-/// Success, or the refused files as one error after everything else was done.
-fn partial(refused: Vec<(String, Error)>, outcome: Outcome) -> Result<Outcome> {
-    if refused.is_empty() {
-        return Ok(outcome);
-    }
-    let kind = if refused.iter().all(|(_, error)| error.kind() == Kind::Denied) {
-        Kind::Denied
-    } else {
-        Kind::Check
-    };
-    let problems = refused.iter().flat_map(|(file, error)| {
-        if error.problems().is_empty() {
-            let place = Place {
-                path: file.clone(),
-                line: 0,
-                column: 0,
-            };
-            vec![Problem {
-                place,
-                message: error.message().clone(),
-                excerpt: (!error.causes().is_empty()).then(|| error.causes().join("; ")),
-            }]
-        } else {
-            error.problems().to_vec()
-        }
-    });
-    Err(fail(kind, "files_refused", &[&refused.len(), &outcome.reports.len()]).with_problems(problems.collect()))
 }

@@ -20,6 +20,7 @@ mod field;
 mod geo;
 mod hostile;
 mod page;
+mod pull;
 mod sites;
 mod sources;
 mod support;

@@ -52,7 +52,8 @@ pub(super) fn open(source: &Source, contract: &Contract) -> Result<Option<Conver
         })
     };
     Ok(match contract.format {
-        SourceFormat::Csv | SourceFormat::Ndjson | SourceFormat::Json => None,
+        // a page of a database comes as CSV
+        SourceFormat::Csv | SourceFormat::Ndjson | SourceFormat::Json | SourceFormat::Postgres => None,
         SourceFormat::Xlsx => {
             let dialect = &contract.dialect;
             let names = dialect.names.clone();

@@ -1,0 +1,142 @@
+//! The sources of a run, one after the other: wait for what has not arrived, read what has, go on where
+//! one is wrong.
+
+use std::sync::Arc;
+
+use crate::contract::Contract;
+use crate::error::{Error, Kind, Place, Problem, Result, fail};
+use crate::ingest::arrival::{self, Arrival, Totals};
+use crate::ingest::batch::Given;
+use crate::ingest::{self, Ingest, Progress, Report};
+use crate::message::Language;
+use crate::pipeline::files::Assigned;
+use crate::pipeline::run::{Outcome, Record, Run, Watch};
+
+impl Run<'_> {
+    /// Whether a file has arrived whole. A database is always there, whole as of now.
+    async fn arrived(&self, file: &Assigned) -> Result<Arrival> {
+        if file.contract.pull.is_some() {
+            return Ok(Arrival::Whole(Totals::default()));
+        }
+        let (file, now) = (file.clone(), self.clock.now());
+        tokio::task::spawn_blocking(move || arrival::look(&file.contract, &file.source, &file.shown, now))
+            .await
+            .map_err(|cause| fail(Kind::Bug, "parser_died", &[&"arrival"]).because(cause))?
+    }
+
+    /// Reads a file, or what is new in the table of a database; what was stored stands in `reports`, also
+    /// where the end is an error.
+    async fn read(
+        &self,
+        ingest: &mut Ingest<'_>,
+        file: &Assigned,
+        sent: Totals,
+        progress: Arc<Progress>,
+        reports: &mut Vec<Report>,
+    ) -> Result<()> {
+        if file.contract.pull.is_some() {
+            return ingest.pull(&file.contract, self.site.root(), &progress, reports).await;
+        }
+        let report = ingest.file(&file.contract, &file.source, &file.shown, sent, progress);
+        reports.push(report.await?);
+        Ok(())
+    }
+
+    /// Reads the sources of a run; those that are wrong, with what is wrong.
+    ///
+    /// # Errors
+    /// As the lake fails: then nothing else can be stored either.
+    #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
+    pub(super) async fn ingest(
+        &self,
+        contracts: &[Contract],
+        files: &[Assigned],
+        named: bool,
+        fence: u64,
+        record: &mut Record<'_>,
+        outcome: &mut Outcome,
+        watch: &dyn Watch,
+    ) -> Result<Vec<(String, Error)>> {
+        self.lake.same_key(self.key.purpose("check").token("key"))?;
+        let given = Given {
+            key: self.key,
+            entropy: self.entropy,
+            run_id: self.run_id.clone(),
+            fence,
+            now: self.clock.now(),
+            named,
+        };
+        let mut ingest = Ingest::new(self.lake, &self.site.settings, given);
+        ingest.create_tables(contracts).await?;
+        let mut refused = Vec::new();
+        for file in files {
+            let progress = Arc::new(Progress::default());
+            let mut reports = Vec::new();
+            let done = match self.arrived(file).await {
+                Ok(Arrival::Waits(why)) => {
+                    record.step("ingest", &file.shown, "waiting", 0, why.in_language(Language::English));
+                    outcome.waiting.push(file.shown.clone());
+                    watch.said(why);
+                    continue;
+                }
+                Ok(Arrival::Whole(sent)) => {
+                    watch.reading(&file.shown, file.bytes, progress.clone());
+                    self.read(&mut ingest, file, sent, progress, &mut reports).await
+                }
+                Err(error) => Err(error),
+            };
+            for report in reports {
+                let stored = report.outcome == ingest::Outcome::Stored;
+                let status = if stored { "ok" } else { "kept" };
+                record.step("ingest", &report.file, status, report.accepted, String::new());
+                watch.read(&report);
+                outcome.reports.push(report);
+            }
+            let Err(error) = done else { continue };
+            record.step("ingest", &file.shown, "failed", 0, error.render(Language::English));
+            // a source that is wrong says so and the others go on; a lake that fails ends the ingest
+            if !is_of_the_source(&error) {
+                return Err(error);
+            }
+            refused.push((file.shown.clone(), error));
+        }
+        Ok(refused)
+    }
+}
+
+/// Whether an error is about one source and says nothing of the others.
+fn is_of_the_source(error: &Error) -> bool {
+    let gone = error.kind() == Kind::Missing && error.key() == "file_failed";
+    let changed = error.key() == "source_changed";
+    let unreached = error.key() == "pull_failed";
+    gone || changed || unreached || matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit | Kind::Check)
+}
+
+/// Success, or the refused files as one error after everything else was done.
+pub(super) fn partial(refused: Vec<(String, Error)>, outcome: Outcome) -> Result<Outcome> {
+    if refused.is_empty() {
+        return Ok(outcome);
+    }
+    let kind = if refused.iter().all(|(_, error)| error.kind() == Kind::Denied) {
+        Kind::Denied
+    } else {
+        Kind::Check
+    };
+    let problems = refused.iter().flat_map(|(file, error)| {
+        if error.problems().is_empty() {
+            let place = Place {
+                path: file.clone(),
+                line: 0,
+                column: 0,
+            };
+            vec![Problem {
+                place,
+                message: error.message().clone(),
+                excerpt: (!error.causes().is_empty()).then(|| error.causes().join("; ")),
+            }]
+        } else {
+            error.problems().to_vec()
+        }
+    });
+    Err(fail(kind, "files_refused", &[&refused.len(), &outcome.reports.len()]).with_problems(problems.collect()))
+}
