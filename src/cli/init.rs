@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::clock::entropy;
+use crate::cli::key::write_private;
 use crate::cli::print::Printer;
 use crate::config::site::{SETTINGS_FILE, standard_files};
 use crate::config::{Settings, Site};
@@ -154,17 +155,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// A new key, readable by its owner alone from the first moment.
 fn write_key(path: &Path) -> Result<()> {
-    use std::io::Write;
     if path.exists() {
         return Ok(());
     }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let text = hex(&entropy()?);
-    options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .map_err(|cause| io_error(path, &cause))
+    write_private(path, hex(&entropy()?).as_bytes()).map_err(|cause| io_error(path, &cause))
 }

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod ingest;
 mod init;
+mod key;
 mod open;
 mod output;
 mod plan;
@@ -55,6 +56,7 @@ enum Command {
     Doctor(doctor::Args),
     Ingest(ingest::Args),
     Contract(contract::Args),
+    Key(key::Args),
     Plan(plan::Args),
     Run(run::Args),
     Query(query::Args),
@@ -136,6 +138,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Status(args) => status::run(args, site, printer).await,
         Command::Doctor(args) => doctor::run(args, site, printer).await,
         Command::Ingest(args) => ingest::run(args, site, printer).await,
+        Command::Key(args) => key::run(args, site, printer).await,
         Command::Contract(args) => contract::run(args, site, printer).await,
         Command::Plan(args) => plan::run(args, site, printer).await,
         Command::Run(args) => run::run(args, site, printer).await,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cli::clock::{SystemClock, entropy, run_id};
+use crate::cli::key::next_file;
 use crate::config::{Site, text};
 use crate::contract::Contract;
 use crate::error::{Kind, Result, fail, io_error};
@@ -27,17 +28,28 @@ impl Opened {
     }
 
     /// The site's secret. A key file that others can read is no secret.
+    ///
+    /// # Errors
+    /// `Conflict` where a new key was not laid over it to the end.
     pub(super) fn key(&self) -> Result<SiteKey> {
-        let path = self.site.path(&self.site.settings.lake.key_file);
-        let text = std::fs::read_to_string(&path).map_err(|cause| {
-            let error = io_error(&path, &cause);
+        let next = next_file(self);
+        if next.exists() {
+            return Err(fail(Kind::Conflict, "key_renewing", &[&next.display()]).hint("key_renewing_hint", &[]));
+        }
+        self.key_at(&self.site.path(&self.site.settings.lake.key_file))
+    }
+
+    /// The secret in a file.
+    pub(super) fn key_at(&self, path: &Path) -> Result<SiteKey> {
+        let text = std::fs::read_to_string(path).map_err(|cause| {
+            let error = io_error(path, &cause);
             if error.kind() == Kind::Missing {
                 error.hint("key_hint", &[&path.display()])
             } else {
                 error
             }
         })?;
-        private(&path)?;
+        private(path)?;
         SiteKey::from_hex(&text)
             .ok_or_else(|| fail(Kind::Input, "key_broken", &[&path.display()]).hint("key_hint", &[&path.display()]))
     }

@@ -6,6 +6,7 @@ pub mod codes;
 pub mod column;
 pub mod dialect;
 pub mod file;
+pub mod kinds;
 pub mod number;
 mod reading;
 pub mod resolve;
@@ -15,8 +16,6 @@ pub mod value;
 pub use codes::CodeList;
 pub use column::{Column, ColumnType, Protect};
 pub use dialect::Dialect;
-pub use resolve::{
-    Complete, Conflict, Contract, Counts, Known, Land, Measure, MessageObject, Origin, Pull, Resend, SourceFormat,
-    contracts,
-};
+pub use kinds::{Complete, Conflict, Land, MessageObject, Pull, Resend, SourceFormat};
+pub use resolve::{Contract, Counts, Known, Measure, Origin, contracts};
 pub use value::{Reason, Value};

@@ -3,8 +3,9 @@
 use crate::contract::column::ColumnType;
 use crate::contract::dialect::Dialect;
 use crate::contract::file::ColumnFile;
+use crate::contract::kinds::{Complete, Conflict, MessageObject, Pull, SourceFormat};
 use crate::contract::number::NumberStyle;
-use crate::contract::resolve::{Complete, Conflict, MessageObject, Pull, Resolver, SourceFormat};
+use crate::contract::resolve::Resolver;
 use crate::message::Message;
 use crate::time::parse::{TimeFormat, TimeRules};
 

@@ -171,6 +171,7 @@ impl<'a> Ingest<'a> {
             run_id: given.run_id,
             fence: given.fence,
             days: Vec::new(),
+            key_id: given.key.id(),
         };
         Ingest {
             lake,
@@ -403,6 +404,10 @@ impl<'a> Ingest<'a> {
         self.settings
     }
 
+    pub(super) fn key(&self) -> &SiteKey {
+        self.key
+    }
+
     pub(super) fn run_id(&self) -> &str {
         &self.run.run_id
     }
@@ -581,7 +586,7 @@ impl Arrived {
 }
 
 /// What is known of the columns that a contract fills.
-pub(super) fn layout(contract: &Contract) -> Layout {
+pub fn layout(contract: &Contract) -> Layout {
     let is_token = |protect: Protect| matches!(protect, Protect::Key | Protect::Token);
     let mut random: Vec<String> = contract
         .columns

@@ -21,6 +21,7 @@ use crate::lake::table::conform;
 use crate::lake::{Commit, Table};
 use crate::place::cell::cell;
 use crate::place::suspect::REFERENCE_RESOLUTION;
+use crate::protect::TokenClass;
 
 /// Stored positions that those of a batch are held against.
 const REFERENCE_ROWS: u64 = 30_000;
@@ -246,17 +247,18 @@ impl Ingest<'_> {
     ) -> Result<Option<Known>> {
         let expected = looked.unpacked() / ROW_BYTES + 1024;
         let folder = self.lake.scratch()?;
+        let renewal = self.key().renewal(TokenClass::Row);
         match contract.land {
             Land::Counts => Ok(None),
             // a statement stands for itself; identities of other files do not bear on it
-            Land::Snapshot => Known::new(&folder, Filter::with_room_for(expected)).map(Some),
+            Land::Snapshot => Known::new(&folder, Filter::with_room_for(expected), renewal).map(Some),
             Land::Rows => {
                 let stored = table.rows()?;
                 let kept = self.filters.remove(&contract.into).filter(|_| earlier.is_empty());
                 if let Some(filter) = kept.filter(|filter| filter.has_room_for(expected)) {
-                    return Known::new(&folder, filter).map(Some);
+                    return Known::new(&folder, filter, renewal).map(Some);
                 }
-                let mut known = Known::new(&folder, Filter::with_room_for(stored + expected))?;
+                let mut known = Known::new(&folder, Filter::with_room_for(stored + expected), renewal)?;
                 self.each_identity(table, earlier, &mut |identity| known.stored(identity))
                     .await?;
                 Ok(Some(known))

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Result, io_error};
 use crate::ingest::filter::Filter;
+use crate::protect::Renewal;
 
 /// Rows decided at once: 16 bytes and a map entry each.
 const DECIDED_AT_ONCE: u64 = if cfg!(test) { 1_000 } else { 2_000_000 };
@@ -123,6 +124,8 @@ impl Spill {
 #[derive(Debug)]
 pub(super) struct Known {
     filter: Filter,
+    /// What brings identities to the newest key, as they are stored.
+    renewal: Renewal,
     /// Stored identities of the rows of this file that were called new.
     taken: Spill,
     /// Rows of this file that wait for the exact verdict, two numbers each: kind and value.
@@ -138,9 +141,10 @@ impl Known {
     ///
     /// # Errors
     /// `Unavailable` where no file can be made there.
-    pub(super) fn new(folder: &Path, filter: Filter) -> Result<Known> {
+    pub(super) fn new(folder: &Path, filter: Filter, renewal: Renewal) -> Result<Known> {
         Ok(Known {
             filter,
+            renewal,
             taken: Spill::new(folder)?,
             waiting: Spill::new(folder)?,
             decided: 0,
@@ -159,7 +163,9 @@ impl Known {
     /// # Errors
     /// `Unavailable` where the spill cannot be written.
     pub(super) fn take(&mut self, rows: &[Identity], known: &mut Vec<bool>) -> Result<()> {
-        self.filter.insert_all(rows.iter().map(|row| row.stored(1)), known);
+        let renewal = &self.renewal;
+        self.filter
+            .insert_all(rows.iter().map(|row| renewal.apply(row.stored(1))), known);
         for (row, known) in rows.iter().zip(known) {
             if *known {
                 let (kind, value) = match row {
@@ -169,7 +175,7 @@ impl Known {
                 self.waiting.push(kind)?;
                 self.waiting.push(value)?;
             } else {
-                self.taken.push(row.stored(1))?;
+                self.taken.push(self.renewal.apply(row.stored(1)))?;
             }
         }
         Ok(())
@@ -216,7 +222,7 @@ impl Known {
         }
         // how many rows of each content were taken before the first that waits: one or none
         let contents = part.iter().filter(|row| matches!(row, Identity::Content(_)));
-        let mut first: ByIdentity<bool> = contents.map(|row| (row.stored(1), false)).collect();
+        let mut first: ByIdentity<bool> = contents.map(|row| (self.renewal.apply(row.stored(1)), false)).collect();
         if !first.is_empty() {
             self.taken.each(|identity| {
                 if let Some(known) = first.get_mut(&identity) {
@@ -224,16 +230,17 @@ impl Known {
                 }
             })?;
         }
-        let counts = &mut self.counts;
+        let (counts, renewal) = (&mut self.counts, &self.renewal);
         let named: Vec<i64> = part
             .iter()
             .map(|row| match row {
-                Identity::Key(key) => *key,
+                Identity::Key(key) => renewal.apply(*key),
                 Identity::Content(content) => {
-                    let before = u64::from(first.get(&row.stored(1)).copied().unwrap_or(false));
+                    let first = first.get(&renewal.apply(row.stored(1)));
+                    let before = u64::from(first.copied().unwrap_or(false));
                     let count = counts.entry(*content).or_insert(before);
                     *count += 1;
-                    row.stored(*count)
+                    renewal.apply(row.stored(*count))
                 }
             })
             .collect();
@@ -299,7 +306,8 @@ mod tests {
                 })
                 .collect();
             let folder = tempfile::tempdir().expect("a folder");
-            let mut known = Known::new(folder.path(), Filter::with_room_for(room)).expect("a spill");
+            let mut known =
+                Known::new(folder.path(), Filter::with_room_for(room), Renewal::default()).expect("a spill");
             stored.iter().for_each(|identity| known.stored(*identity));
             let mut found: Vec<Option<i64>> = Vec::new();
             let mut late = Vec::new();

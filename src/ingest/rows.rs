@@ -17,7 +17,7 @@ use crate::ingest::known::{Identity, spread};
 use crate::ingest::scan::Span;
 use crate::place::cell_cache::CellCache;
 use crate::place::suspect::Suspect;
-use crate::protect::{MacKey, SiteKey};
+use crate::protect::{MacKey, Renewal, SiteKey, TokenClass};
 use crate::time::{LocalDays, calendar};
 
 /// Kinds of places that get a token; homes, workplaces and unknown kinds get none.
@@ -113,6 +113,7 @@ pub(super) struct Rows<'a> {
     places: Places,
     origins: &'a [String],
     place_key: MacKey,
+    renewals: Renewals,
     row_key: MacKey,
     /// Tells apart the identities of two systems whose keys are tokens already.
     row_salt: i64,
@@ -154,6 +155,7 @@ impl<'a> Rows<'a> {
             places: Places::of(contract),
             origins,
             place_key: key.purpose("place"),
+            renewals: Renewals::new(key),
             row_salt: row_key.token("salt"),
             row_key,
             cache: CellCache::new(CELL_RESOLUTION),
@@ -475,7 +477,10 @@ impl<'a> Rows<'a> {
             ("ingested_at", None) => instants(vec![stamp.ingested_at; rows.len()]),
             ("source_batch", None) => constant(Some(&stamp.batch)),
             ("source_line", None) => whole(&|row| Some((first_line + u64::from(self.line[row])).cast_signed())),
-            ("row_key", None) => Arc::new(Int64Array::from(each(&|row| self.identity[row].stored(1)))),
+            ("row_key", None) => {
+                let renewed = |row: usize| self.renewals.row.apply(self.identity[row].stored(1));
+                Arc::new(Int64Array::from(each(&renewed)))
+            }
             _ => return Err(fail(Kind::Bug, "batch_shape", &[])),
         })
     }
@@ -497,7 +502,8 @@ impl<'a> Rows<'a> {
         if column.protect == Protect::Place {
             let tokens = rows
                 .iter()
-                .map(|row| Some(self.place[*row as usize]).filter(|token| *token != 0));
+                .map(|row| Some(self.place[*row as usize]).filter(|token| *token != 0))
+                .map(|token| token.map(|token| self.renewals.place.apply(token)));
             return Ok(Arc::new(Int64Array::from_iter(tokens)));
         }
         let cells = &cells[at];
@@ -509,7 +515,10 @@ impl<'a> Rows<'a> {
                 Arc::new(Int64Array::from_iter(years))
             }
             Values::Int(values) => {
-                let taken: Vec<i64> = rows.iter().map(|row| values[*row as usize]).collect();
+                let mut taken: Vec<i64> = rows.iter().map(|row| values[*row as usize]).collect();
+                if let Some(renewal) = self.renewals.of(column.protect) {
+                    taken.iter_mut().for_each(|token| *token = renewal.apply(*token));
+                }
                 match kind {
                     DataType::Date32 => {
                         let days = taken.into_iter().map(|day| i32::try_from(day).unwrap_or(0));
@@ -532,6 +541,36 @@ impl<'a> Rows<'a> {
             Values::Text(bytes, ends) => texts(bytes, ends, rows, nulls)?,
             Values::Point(_) | Values::Nothing => return Err(fail(Kind::Bug, "batch_shape", &[])),
         })
+    }
+}
+
+/// What brings tokens to the newest key, the last thing before they are written. Inside a file all are of
+/// the first key, so that identities do not depend on when a key was renewed.
+struct Renewals {
+    key: Renewal,
+    token: Renewal,
+    place: Renewal,
+    row: Renewal,
+}
+
+impl Renewals {
+    fn new(key: &SiteKey) -> Renewals {
+        Renewals {
+            key: key.renewal(TokenClass::Key),
+            token: key.renewal(TokenClass::Token),
+            place: key.renewal(TokenClass::Place),
+            row: key.renewal(TokenClass::Row),
+        }
+    }
+
+    /// That of a column, where its key was ever renewed.
+    fn of(&self, protect: Protect) -> Option<&Renewal> {
+        let found = match protect {
+            Protect::Key => &self.key,
+            Protect::Token => &self.token,
+            _ => return None,
+        };
+        (!found.is_empty()).then_some(found)
     }
 }
 

@@ -88,4 +88,19 @@ impl Lake {
             Err(cause) => Err(failed(cause)),
         }
     }
+
+    /// Remembers the value of a key that was laid over the one before.
+    ///
+    /// # Errors
+    /// As the file system fails.
+    pub fn renewed_key(&self, check: i64) -> Result<()> {
+        let path = self.root().join("leases").join("key.check");
+        let failed = |cause: std::io::Error| io_error(&path, &cause);
+        let staged = path.with_extension("next");
+        let mut file = File::create(&staged).map_err(failed)?;
+        file.write_all(check.to_string().as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::rename(&staged, &path))
+            .map_err(failed)
+    }
 }

@@ -51,6 +51,8 @@ pub struct Commit {
     pub fence: u64,
     /// Statistics days whose rows the commit touches, in order.
     pub days: Vec<i32>,
+    /// The key of the tokens in it, by its name; empty where it holds none.
+    pub key_id: String,
 }
 
 /// The outcome of an append.
@@ -447,6 +449,7 @@ impl Table {
             ("fenghuoFence".to_owned(), Value::from(commit.fence)),
             ("fenghuoRows".to_owned(), Value::from(rows)),
             ("fenghuoDays".to_owned(), Value::from(day_ranges(&commit.days))),
+            ("fenghuoKey".to_owned(), Value::from(commit.key_id.clone())),
         ];
         let mut properties = CommitProperties::default()
             .with_metadata(metadata)

@@ -10,6 +10,7 @@ use crate::ingest::batch::Given;
 use crate::ingest::{self, Ingest, Progress, Report};
 use crate::message::Language;
 use crate::pipeline::files::Assigned;
+use crate::pipeline::renew::key_check;
 use crate::pipeline::run::{Outcome, Record, Run, Watch};
 
 impl Run<'_> {
@@ -57,7 +58,7 @@ impl Run<'_> {
         outcome: &mut Outcome,
         watch: &dyn Watch,
     ) -> Result<Vec<(String, Error)>> {
-        self.lake.same_key(self.key.purpose("check").token("key"))?;
+        self.lake.same_key(key_check(self.key))?;
         let given = Given {
             key: self.key,
             entropy: self.entropy,

@@ -10,6 +10,7 @@ pub mod pages;
 pub mod plan;
 pub mod purge;
 pub mod record;
+pub mod renew;
 pub mod run;
 
 pub use definition::Definition;

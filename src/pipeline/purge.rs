@@ -80,7 +80,7 @@ async fn due(
         let (Some(limit), Some(looked)) = (keeps(&file.contract), look(file)) else {
             continue;
         };
-        let modified = looked.modified().unwrap_or_else(std::time::SystemTime::now);
+        let Some(modified) = looked.modified() else { continue };
         let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         if i64::try_from(since.as_micros()).unwrap_or(i64::MAX) > limit {
             continue;

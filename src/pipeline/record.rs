@@ -87,6 +87,7 @@ impl RunRecord {
     /// As the store fails.
     pub async fn write(&self, lake: &Lake, fence: u64) -> Result<()> {
         let commit = Commit {
+            key_id: String::new(),
             batch_id: Some(self.run_id.clone()),
             turn: 1,
             run_id: self.run_id.clone(),

@@ -278,6 +278,7 @@ impl Run<'_> {
             session.register(name, table.provider(session.state()).await?)?;
         }
         let commit = Commit {
+            key_id: self.key.id(),
             batch_id: None,
             turn: 1,
             run_id: self.run_id.clone(),

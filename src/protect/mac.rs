@@ -2,19 +2,54 @@
 //!
 //! A plain hash of an identity or telephone number is undone by trying all numbers in minutes; only
 //! a secret key helps. Every purpose has its own key, so that tokens of two feeds never join.
+//! A new key is laid over the old ones: the token of a text is the newest key's MAC of its token under
+//! the key before. So every stored token can be renewed without the text it stands for, and whoever
+//! learnt an old key opens no token of today.
+//!
 //! Tokens are 64 bits wide (a join key of machine width); among 30 million documents of one system
 //! the chance of any collision is about 1 in 40,000.
+
+use std::borrow::Cow;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The secret of a site, from which the key of each purpose is derived.
+use crate::protect::numbers;
+
+/// The secret of a site, from which the key of each purpose is derived: its first key, and those laid
+/// over it since, oldest first.
 #[derive(Clone)]
-pub struct SiteKey([u8; 32]);
+pub struct SiteKey {
+    first: [u8; 32],
+    later: Vec<[u8; 32]>,
+}
 
 /// The key of one purpose.
 #[derive(Clone)]
-pub struct MacKey(Hmac<Sha256>);
+pub struct MacKey {
+    mac: Hmac<Sha256>,
+    /// Whether its texts are people's numbers, which are written in many ways.
+    people: bool,
+}
+
+/// What renews the tokens of one class under the keys that were laid over the first.
+#[derive(Clone, Debug, Default)]
+pub struct Renewal(Vec<MacKey>);
+
+/// What a token stands for; tokens of one class are renewed alike, so that those that join still do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenClass {
+    /// A document number.
+    Key,
+    /// Anything of a person.
+    Token,
+    /// A public place.
+    Place,
+    /// The identity of a row.
+    Row,
+    /// The value by which a lake knows its key.
+    Check,
+}
 
 impl std::fmt::Debug for SiteKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -28,32 +63,118 @@ impl std::fmt::Debug for MacKey {
     }
 }
 
+/// One key from 64 hexadecimal digits.
+fn one_key(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0u8; 32];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    bytes.iter().any(|byte| *byte != bytes[0]).then_some(bytes)
+}
+
+fn derived(key: &[u8], purpose: &str) -> Hmac<Sha256> {
+    let derived = keyed(key).chain_update(b"fenghuo/1/").chain_update(purpose.as_bytes());
+    keyed(&derived.finalize().into_bytes())
+}
+
 impl SiteKey {
-    /// A key from 64 hexadecimal digits; `None` for anything else, and for a key of one byte
-    /// repeated, which nobody drew at random.
+    /// Keys from lines of 64 hexadecimal digits, oldest first; `None` for anything else, for a key that
+    /// comes twice, and for one of a single byte repeated, which nobody drew at random.
     pub fn from_hex(text: &str) -> Option<SiteKey> {
-        let text = text.trim();
-        if text.len() != 64 || !text.is_ascii() {
-            return None;
+        let mut keys: Vec<[u8; 32]> = Vec::new();
+        for line in text.trim().lines() {
+            let key = one_key(line.trim())?;
+            if keys.contains(&key) {
+                return None;
+            }
+            keys.push(key);
         }
-        let mut bytes = [0u8; 32];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-        }
-        bytes.iter().any(|byte| *byte != bytes[0]).then_some(SiteKey(bytes))
+        let (first, later) = keys.split_first()?;
+        Some(SiteKey {
+            first: *first,
+            later: later.to_vec(),
+        })
     }
 
     /// A key from bytes drawn at random.
     pub fn from_bytes(bytes: [u8; 32]) -> SiteKey {
-        SiteKey(bytes)
+        SiteKey {
+            first: bytes,
+            later: Vec::new(),
+        }
     }
 
-    /// The key of a purpose: `key/<system>`, `token/<contract>/<column>`, `place`.
+    /// These keys with a new one laid over them.
+    pub fn with(&self, bytes: [u8; 32]) -> SiteKey {
+        let mut renewed = self.clone();
+        renewed.later.push(bytes);
+        renewed
+    }
+
+    /// How many keys there are.
+    pub fn generations(&self) -> usize {
+        1 + self.later.len()
+    }
+
+    /// The name of the newest key, eight hexadecimal digits that lead back to nothing.
+    pub fn id(&self) -> String {
+        let newest = self.later.last().unwrap_or(&self.first);
+        let name = derived(newest, "id").finalize().into_bytes();
+        name[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The first key's key of a purpose: `key/<system>`, `token/<contract>/<column>`, `place`. What it
+    /// gives is renewed before it is written.
     pub fn purpose(&self, purpose: &str) -> MacKey {
-        let derived = keyed(&self.0)
-            .chain_update(b"fenghuo/1/")
-            .chain_update(purpose.as_bytes());
-        MacKey(keyed(&derived.finalize().into_bytes()))
+        MacKey {
+            mac: derived(&self.first, purpose),
+            people: purpose.starts_with("token/"),
+        }
+    }
+
+    /// What brings tokens of the first key to the newest.
+    pub fn renewal(&self, class: TokenClass) -> Renewal {
+        Renewal(self.later.iter().map(|key| class.key(key)).collect())
+    }
+
+    /// What brings tokens of the key before to the newest; nothing where there is only one.
+    pub fn last_renewal(&self, class: TokenClass) -> Renewal {
+        Renewal(self.later.last().map(|key| class.key(key)).into_iter().collect())
+    }
+}
+
+impl TokenClass {
+    fn key(self, key: &[u8; 32]) -> MacKey {
+        let purpose = match self {
+            TokenClass::Key => "renew/key",
+            TokenClass::Token => "renew/token",
+            TokenClass::Place => "renew/place",
+            TokenClass::Row => "renew/row",
+            TokenClass::Check => "renew/check",
+        };
+        MacKey {
+            mac: derived(key, purpose),
+            people: false,
+        }
+    }
+}
+
+impl Renewal {
+    /// The token that stands for the same under the newest key.
+    pub fn apply(&self, token: i64) -> i64 {
+        self.0.iter().fold(token, |token, key| {
+            let mut mac = key.mac.clone();
+            mac.update(&token.to_be_bytes());
+            first_eight(&mac.finalize().into_bytes())
+        })
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -65,11 +186,11 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 impl MacKey {
     /// The token of a text, after normalising.
     pub fn token(&self, text: &str) -> i64 {
-        let mut mac = self.0.clone();
+        let mut mac = self.mac.clone();
         if is_normal(text) {
-            mac.update(text.as_bytes());
+            mac.update(self.of_person(text).as_bytes());
         } else {
-            mac.update(normal(text).as_bytes());
+            mac.update(self.of_person(&normal(text)).as_bytes());
         }
         first_eight(&mac.finalize().into_bytes())
     }
@@ -83,14 +204,26 @@ impl MacKey {
         {
             return None;
         }
-        let mut mac = self.0.clone();
-        mac.update(bytes);
+        let mut mac = self.mac.clone();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => mac.update(self.of_person(text).as_bytes()),
+            Err(_) => mac.update(bytes),
+        }
         Some(first_eight(&mac.finalize().into_bytes()))
+    }
+
+    /// The one spelling of a person's number; every other text as it is.
+    fn of_person<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.people {
+            numbers::one_spelling(text)
+        } else {
+            Cow::Borrowed(text)
+        }
     }
 
     /// The token of raw parts, each ended by its length so that no two lists of parts collide.
     pub fn token_of(&self, parts: &[&[u8]]) -> i64 {
-        let mut mac = self.0.clone();
+        let mut mac = self.mac.clone();
         for part in parts {
             mac.update(part);
             mac.update(&(part.len() as u64).to_le_bytes());
@@ -145,6 +278,37 @@ mod tests {
             assert_eq!(mac.token(spelling), token, "{spelling}");
         }
         assert_ne!(mac.token("990101199003070011"), token);
+    }
+
+    #[test]
+    fn a_new_key_renews_every_token_without_its_text() {
+        let old = key();
+        let new = old
+            .with([7; 32].map(|byte: u8| byte ^ 0x5A))
+            .with(*b"0123456789abcdef0123456789abcdef");
+        assert_eq!((old.generations(), new.generations()), (1, 3));
+        assert_ne!(old.id(), new.id());
+        let mac = new.purpose("token/source.alarm/phone");
+        assert_eq!(mac.token("1"), old.purpose("token/source.alarm/phone").token("1"));
+        for class in [TokenClass::Key, TokenClass::Token, TokenClass::Place, TokenClass::Row] {
+            let base = mac.token("13800138000");
+            let middle = old.with([7; 32].map(|byte: u8| byte ^ 0x5A));
+            let stepwise = new.last_renewal(class).apply(middle.renewal(class).apply(base));
+            assert_eq!(stepwise, new.renewal(class).apply(base));
+            assert_ne!(stepwise, base);
+            assert_eq!(old.renewal(class).apply(base), base);
+        }
+        assert!(old.last_renewal(TokenClass::Key).is_empty());
+    }
+
+    #[test]
+    fn keys_are_lines_and_none_comes_twice() {
+        let one = "0123456789abcdef".repeat(4);
+        let two = "fedcba9876543210".repeat(4);
+        let both = SiteKey::from_hex(&format!("{one}\n{two}\n")).expect("keys");
+        assert_eq!(both.generations(), 2);
+        assert!(SiteKey::from_hex(&format!("{one}\n{one}")).is_none());
+        assert!(SiteKey::from_hex("").is_none());
     }
 
     #[test]

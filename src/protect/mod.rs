@@ -4,6 +4,7 @@
 
 pub mod lexicon;
 pub mod mac;
+mod numbers;
 pub mod scan;
 
-pub use mac::{MacKey, SiteKey};
+pub use mac::{MacKey, Renewal, SiteKey, TokenClass};

@@ -198,18 +198,24 @@ fn groups(bytes: &[u8], start: usize) -> Groups {
     }
 }
 
-/// GB 11643: 17 digits and a check character (ISO 7064 MOD 11-2), with a calendar date inside.
+/// GB 11643: 17 digits and a check character, with a calendar date inside.
 fn resident_number(text: &[u8]) -> bool {
-    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-    const CHECK: &[u8; 11] = b"10X98765432";
     let digit = |at: usize| u32::from(text[at] - b'0');
     let number = |from: usize, to: usize| (from..to).fold(0, |sum, at| sum * 10 + digit(at));
     let date = chrono::NaiveDate::from_ymd_opt(number(6, 10).cast_signed(), number(10, 12), number(12, 14));
     if date.is_none() || !(1850..=2100).contains(&number(6, 10)) {
         return false;
     }
-    let sum: u32 = WEIGHTS.iter().enumerate().map(|(at, weight)| weight * digit(at)).sum();
-    CHECK[(sum % 11) as usize] == text[17].to_ascii_uppercase()
+    check_character(text) == text[17].to_ascii_uppercase()
+}
+
+/// The check character of the first 17 digits of a resident number (ISO 7064 MOD 11-2).
+pub(super) fn check_character(digits: &[u8]) -> u8 {
+    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    const CHECK: &[u8; 11] = b"10X98765432";
+    let weighed = digits.iter().zip(WEIGHTS);
+    let sum: u32 = weighed.map(|(digit, weight)| weight * u32::from(digit - b'0')).sum();
+    CHECK[(sum % 11) as usize]
 }
 
 fn mail(bytes: &[u8], at: usize) -> Option<Hit> {

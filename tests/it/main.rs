@@ -19,6 +19,7 @@ mod docs;
 mod field;
 mod geo;
 mod hostile;
+mod keys;
 mod page;
 mod pull;
 mod sites;
