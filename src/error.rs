@@ -151,6 +151,13 @@ impl Error {
         &self.0.causes
     }
 
+    /// The same advice as another error's.
+    #[must_use]
+    pub fn with_hint_of(mut self, other: &Error) -> Error {
+        self.0.hint.clone_from(&other.0.hint);
+        self
+    }
+
     /// The problems found, sorted by place.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems

@@ -193,7 +193,10 @@ impl Watch for Printer {
         for finding in &report.findings {
             self.finding(&report.file, finding);
         }
-        if report.added + report.changed + report.vanished > 0 {
+        if !report.resent && report.changed > 0 {
+            self.say("file_replaced", &[&report.file, &report.changed]);
+        }
+        if report.resent && report.added + report.changed + report.vanished > 0 {
             self.say(
                 "file_resent",
                 &[&report.file, &report.added, &report.changed, &report.vanished],

@@ -110,6 +110,8 @@ pub struct Column {
     pub keep_unknown: bool,
     /// A position in metres of a grid instead of degrees.
     pub metres: bool,
+    /// A file may lack the column.
+    pub may_be_absent: bool,
     /// A bad value is blanked instead of rejecting the row.
     pub blank_bad: bool,
 }

@@ -144,6 +144,8 @@ pub struct ColumnFile {
     pub unknown: Option<String>,
     /// What a bad value does: `reject` the row (default) or `blank` the value.
     pub bad: Option<String>,
+    /// What a file without the column does: it stops (`stop`, default), or the column stays empty (`allow`).
+    pub absent: Option<String>,
 }
 
 /// One text, or several of which each may hold.
@@ -284,7 +286,7 @@ impl ColumnFile {
         }
         inherit!(
             from, aliases, kind, protect, required, format, hour24, after, decimal, thousands, range, accept, codes,
-            unknown, bad
+            unknown, bad, absent
         );
         self
     }

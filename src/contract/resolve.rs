@@ -354,6 +354,10 @@ impl Resolver<'_> {
             given.bad.as_deref().unwrap_or("reject"),
             &[("reject", false), ("blank", true)],
         )?;
+        let may_be_absent = self.choice(
+            given.absent.as_deref().unwrap_or("stop"),
+            &[("stop", false), ("allow", true)],
+        )?;
         Some(Column {
             name: name.to_owned(),
             from: given.from.clone().unwrap_or_else(|| name.to_owned()),
@@ -369,6 +373,7 @@ impl Resolver<'_> {
             accept: given.accept.clone().unwrap_or_default(),
             codes,
             keep_unknown,
+            may_be_absent,
             blank_bad,
         })
     }

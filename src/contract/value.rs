@@ -39,6 +39,29 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    const ALL: [Reason; 14] = [
+        Reason::Ragged,
+        Reason::Undecodable,
+        Reason::Json,
+        Reason::Quote,
+        Reason::Nul,
+        Reason::TooLarge,
+        Reason::Missing,
+        Reason::Type,
+        Reason::Range,
+        Reason::Code,
+        Reason::Identifier,
+        Reason::Forbidden,
+        Reason::Conflict,
+        Reason::Area,
+    ];
+
+    /// The reason of a code.
+    pub fn of_code(code: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
     /// The code of the reason.
     pub fn code(self) -> &'static str {
         match self {

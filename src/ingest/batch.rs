@@ -8,7 +8,7 @@ use arrow::datatypes::Schema;
 use tokio::sync::mpsc;
 
 use crate::config::Settings;
-use crate::contract::{Contract, Land, Protect};
+use crate::contract::{Contract, Land, Protect, SourceFormat};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::arrival::Totals;
 use crate::ingest::counts::Tally;
@@ -35,6 +35,8 @@ const LARGE_BYTES: u64 = 32 << 20;
 
 /// Rows of a file below which a share of them says nothing.
 const FEW_ROWS: u64 = 20;
+/// Reasons of refusals that an error lists.
+const REASONS_SHOWN: usize = 8;
 
 /// What became of one file.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +73,8 @@ pub struct Report {
     pub changed: u64,
     /// Rows of an earlier version of the file that are not in this one.
     pub vanished: u64,
+    /// Whether it is a new version of a known file.
+    pub resent: bool,
     /// What the positions look like as a whole.
     pub findings: Vec<Finding>,
     /// SHA-256 of the file, hexadecimal.
@@ -257,7 +261,7 @@ impl<'a> Ingest<'a> {
             }
         });
         let (looked, opened) = opening.await.map_err(died)??;
-        let header = header::match_names(contract, shown, &opened.names, self.settings.site.identifier_pack)?;
+        let header = header::match_names(contract, shown, &opened, self.settings.site.identifier_pack)?;
         let mut table = self.open(&contract.into).await?;
         let mut report = Report::of(contract, shown, looked.bytes, sent);
         let naming = tokio::task::spawn_blocking({
@@ -359,9 +363,9 @@ impl<'a> Ingest<'a> {
     ) -> Result<Report> {
         let earlier = std::mem::take(&mut arrived.earlier);
         report.sent.agree(&report.file, Some(report.read), &report.content)?;
-        self.tolerable(contract, &report)?;
         let staged = stage.finish().await?;
         crash::point("rows_flushed");
+        report.resent = !earlier.is_empty();
         let exchange = if !arrived.claiming.is_empty() {
             let exchange = self
                 .rule_claims(contract, table, staged, &mut arrived, &mut report)
@@ -378,6 +382,10 @@ impl<'a> Ingest<'a> {
         } else {
             self.reconcile(contract, table, staged, &earlier, &mut report).await?
         };
+        if let Err(error) = self.tolerable(contract, &report, &arrived.rejects) {
+            table.discard(exchange.staged).await?;
+            return Err(error);
+        }
         arrived.days.extend(&exchange.days);
         report.days = arrived.days.into_iter().collect();
         report.outcome = self.commit(table, exchange, &report, &arrived.rejects).await?;
@@ -386,17 +394,39 @@ impl<'a> Ingest<'a> {
     }
 
     /// A file of which too much is refused is not what its contract says, and nothing of it is stored.
-    fn tolerable(&self, contract: &Contract, report: &Report) -> Result<()> {
-        let most = contract.reject_percent.unwrap_or(self.settings.limits.reject_percent);
+    fn tolerable(&self, contract: &Contract, report: &Report, rejects: &[Reject]) -> Result<()> {
+        let limits = &self.settings.limits;
+        let most = contract.reject_percent.unwrap_or(limits.reject_percent);
         #[expect(clippy::cast_precision_loss, reason = "a share of rows")]
         let share = report.rejected as f64 * 100.0 / report.read.max(1) as f64;
-        if report.read < FEW_ROWS || share <= most {
+        let few = report.read < FEW_ROWS || share <= most;
+        if few && rejects.len() <= limits.rejects_per_batch {
             return Ok(());
+        }
+        let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+        for reject in rejects {
+            let reason = format!("{} {}", reject.refused.column, reject.refused.reason.code());
+            *reasons.entry(reason.trim().to_owned()).or_insert(0) += 1;
+        }
+        let mut reasons: Vec<(String, u64)> = reasons.into_iter().collect();
+        reasons.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        let words = reasons
+            .iter()
+            .take(REASONS_SHOWN)
+            .map(|(reason, rows)| format!("{reason}: {rows}"));
+        let words = words.collect::<Vec<_>>().join(", ");
+        if few {
+            let error = fail(
+                Kind::Limit,
+                "too_many_rejects",
+                &[&report.file, &limits.rejects_per_batch],
+            );
+            return Err(error.because(words));
         }
         let share = format!("{share:.1}");
         let error = fail(Kind::Check, "reject_share", &[&report.file, &share, &most]);
         Err(error
-            .because(format!("{:?}", report.reasons))
+            .because(words)
             .hint("reject_share_hint", &[&report.file, &contract.path]))
     }
 
@@ -459,6 +489,15 @@ impl<'a> Ingest<'a> {
         report.reasons = account.reasons;
         report.blanked = account.blanked;
         report.findings = account.suspect.as_ref().map(Suspect::verdict).unwrap_or_default();
+        let by_record = matches!(contract.format, SourceFormat::Ndjson | SourceFormat::Json);
+        if by_record
+            && report.read >= FEW_ROWS
+            // where nothing was an object, that is what is wrong
+            && account.met.contains(&true)
+            && let Some(error) = header::never_met(contract, &report.file, &account.met, &account.unknown)
+        {
+            return Err(error);
+        }
         report.unknown_columns = account.unknown.into_iter().collect();
         arrived.rejects = account.rejects;
         if let Some(tally) = finished.tally {
@@ -511,13 +550,7 @@ impl<'a> Ingest<'a> {
         }
         crash::point("after_reject");
         crash::point("before_ingest");
-        let action = match (
-            exchange.partitions.is_empty(),
-            report.added + report.changed + report.vanished,
-        ) {
-            (true, 0) => "stored",
-            _ => "resent",
-        };
+        let action = if report.resent { "resent" } else { "stored" };
         self.append(tables::INGEST, &self.ingest_row(report, action)?, &commit)
             .await?;
         crash::point("after_ingest");

@@ -209,6 +209,7 @@ impl Ingest<'_> {
         for (at, batch) in waiting.iter().enumerate() {
             claim(&mut claims, &mut sayings, batch, |row| Place::Waits(at, row))?;
         }
+        let mut conflicts = 0;
         let (mut gone, mut unstaged) = (HashSet::new(), HashSet::new());
         let mut coming: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); waiting.len()];
         for (key, claims) in &claims {
@@ -230,24 +231,21 @@ impl Ingest<'_> {
                 report.accepted += 1;
                 report.changed += u64::from(ruling.stored_goes);
             }
+            if contract.conflict == Conflict::Reject && ruling.stored_goes {
+                report.vanished += 1;
+                // the account of the batch that brought it stands; that it went is listed here
+                if let Some(stored) = claims.first() {
+                    arrived.rejects.push(conflict(contract, stored.line, "stored before"));
+                }
+            }
             report.duplicate += ruling.duplicates;
             report.rejected += ruling.refused.len() as u64;
-            arrived.rejects.extend(ruling.refused.iter().map(|line| Reject {
-                line: line.cast_unsigned(),
-                refused: Refused {
-                    reason: Reason::Conflict,
-                    column: contract.key.join(","),
-                    value: String::new(),
-                },
-            }));
+            let refused = ruling.refused.iter().map(|line| conflict(contract, *line, ""));
+            arrived.rejects.extend(refused);
+            conflicts += ruling.refused.len() as u64;
         }
-        let refused = arrived
-            .rejects
-            .iter()
-            .filter(|reject| reject.refused.reason == Reason::Conflict);
-        let refused = refused.count() as u64;
-        if refused > 0 {
-            report.reasons.insert(Reason::Conflict.code().to_owned(), refused);
+        if conflicts > 0 {
+            report.reasons.insert(Reason::Conflict.code().to_owned(), conflicts);
         }
         arrived.rejects.sort_by_key(|reject| reject.line);
         let mut stage = table.stage(self.run_id(), layout(contract))?;
@@ -275,6 +273,18 @@ impl Ingest<'_> {
             partitions,
             days,
         })
+    }
+}
+
+/// A row that is refused, since another of its key says something else.
+fn conflict(contract: &Contract, line: i64, value: &str) -> Reject {
+    Reject {
+        line: line.cast_unsigned(),
+        refused: Refused {
+            reason: Reason::Conflict,
+            column: contract.key.join(","),
+            value: value.to_owned(),
+        },
     }
 }
 

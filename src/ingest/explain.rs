@@ -56,7 +56,7 @@ pub fn explain(contract: &Contract, source: &Source, shown: &str, settings: &Set
     let limits = &settings.limits;
     let progress = Arc::new(Progress::default());
     let opened = open::open(source, shown, contract, limits.record_bytes, progress.clone())?;
-    let header = header::match_names(contract, shown, &opened.names, settings.site.identifier_pack)?;
+    let header = header::match_names(contract, shown, &opened, settings.site.identifier_pack)?;
     let (schema, _) = tables::source_schema(contract);
     let width = opened.names.len();
     let job = Job {

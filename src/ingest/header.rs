@@ -6,7 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use crate::config::settings::Pack;
 use crate::config::text;
 use crate::contract::{Column, Contract, Protect};
-use crate::error::{Kind, Place, Problem, Result, fail};
+use crate::error::{Error, Kind, Place, Problem, Result, fail};
+use crate::ingest::feed::Split;
+use crate::ingest::open::Opened;
 use crate::message::Message;
 use crate::protect::{lexicon, scan};
 
@@ -28,9 +30,9 @@ pub(super) struct Header {
 ///
 /// # Errors
 /// `Denied` for a name of the forbidden-field lexicon, `Input` where columns are missing.
-pub(super) fn match_names(contract: &Contract, path: &str, names: &[String], pack: Pack) -> Result<Header> {
-    check_allowed(contract, path, names.iter())?;
-    if names.is_empty() {
+pub(super) fn match_names(contract: &Contract, path: &str, opened: &Opened, pack: Pack) -> Result<Header> {
+    // without a header every record brings its own names
+    if opened.names.is_empty() && !matches!(opened.split, Split::Delimited(_)) {
         let named = contract.columns.iter().enumerate();
         let fields = named.flat_map(|(at, column)| own_names(column).map(move |name| (name.to_owned(), at)));
         return Ok(Header {
@@ -39,6 +41,15 @@ pub(super) fn match_names(contract: &Contract, path: &str, names: &[String], pac
             unknown: BTreeSet::new(),
         });
     }
+    match_header(contract, path, &opened.names, pack)
+}
+
+/// Matches the names of a header.
+///
+/// # Errors
+/// As [`match_names`].
+pub(super) fn match_header(contract: &Contract, path: &str, names: &[String], pack: Pack) -> Result<Header> {
+    check_allowed(contract, path, names.iter())?;
     let mut problems = Vec::new();
     let mut positions = Vec::with_capacity(contract.columns.len());
     let mut fields = HashMap::new();
@@ -55,41 +66,71 @@ pub(super) fn match_names(contract: &Contract, path: &str, names: &[String], pac
                 Some(first)
             }
         };
-        if found.is_none() && column.protect != Protect::Drop {
-            let near = text::closest(&column.from, names.iter().map(String::as_str)).unwrap_or("—");
-            problems.push(problem(
-                path,
-                Message::new("source_column_missing", &[&column.from, &near]),
-            ));
+        if found.is_none() && column.protect != Protect::Drop && !column.may_be_absent {
+            problems.push(missing(path, column, names.iter().map(String::as_str)));
         }
         positions.push(found);
     }
     if !problems.is_empty() {
-        let error = fail(Kind::Input, "source_header", &[&path, &contract.name]);
-        return Err(error
-            .with_problems(problems)
-            .hint("source_header_hint", &[&contract.path]));
+        let error = fail(Kind::Input, "source_header", &[&path, &contract.name]).with_problems(problems);
+        // one name where there should be many is the mark between them, not their names
+        return Err(match names {
+            [_] if contract.columns.len() > 2 => error.hint("source_single_hint", &[&contract.path]),
+            _ => error.hint("source_header_hint", &[&contract.path]),
+        });
     }
     let unknown: BTreeSet<String> = names
         .iter()
         .enumerate()
         .filter(|(at, _)| !positions.contains(&Some(*at)))
-        .map(|(_, name)| listed(name, pack))
+        .map(|(at, name)| match name.is_empty() {
+            true => format!("column {}", at + 1),
+            false => listed(name, pack),
+        })
         .take(UNKNOWN_NAMES)
         .collect();
     if contract.stop_at_unknown && !unknown.is_empty() {
-        let problems = unknown
-            .iter()
-            .map(|name| problem(path, Message::new("source_column_unknown", &[name])));
-        return Err(fail(Kind::Input, "source_header", &[&path, &contract.name])
-            .with_problems(problems.collect())
-            .hint("source_column_unknown_hint", &[&contract.path]));
+        return Err(undeclared(contract, path, unknown));
     }
     Ok(Header {
         positions,
         fields,
         unknown,
     })
+}
+
+/// The error of names that the contract does not know and stops at.
+pub(super) fn undeclared(contract: &Contract, path: &str, names: impl IntoIterator<Item = String>) -> Error {
+    let problems = names
+        .into_iter()
+        .map(|name| problem(path, Message::new("source_column_unknown", &[&name])));
+    fail(Kind::Input, "source_header", &[&path, &contract.name])
+        .with_problems(problems.collect())
+        .hint("source_column_unknown_hint", &[&contract.path])
+}
+
+/// The error of columns that no record of a source brought; `None` where every one that must come did.
+pub(super) fn never_met(contract: &Contract, path: &str, met: &[bool], unknown: &BTreeSet<String>) -> Option<Error> {
+    let is_due = |column: &Column| column.protect != Protect::Drop && !column.may_be_absent;
+    let absent = contract
+        .columns
+        .iter()
+        .zip(met)
+        .filter(|(column, met)| !**met && is_due(column));
+    let problems: Vec<Problem> = absent
+        .map(|(column, _)| missing(path, column, unknown.iter().map(String::as_str)))
+        .collect();
+    let error = fail(Kind::Input, "source_header", &[&path, &contract.name]);
+    (!problems.is_empty()).then(|| {
+        error
+            .with_problems(problems)
+            .hint("source_absent_hint", &[&contract.path])
+    })
+}
+
+fn missing<'n>(path: &str, column: &Column, names: impl Iterator<Item = &'n str>) -> Problem {
+    let near = text::closest(&column.from, names).unwrap_or("—");
+    problem(path, Message::new("source_column_missing", &[&column.from, &near]))
 }
 
 /// The names that a column can have in the source.

@@ -308,6 +308,16 @@ impl<R: Read> Read for Elements<R> {
     }
 }
 
+/// Passes over the byte order mark in front of a text.
+fn without_mark(mut reader: Box<dyn Read + Send>) -> IoResult<Box<dyn Read + Send>> {
+    let mut first = Vec::with_capacity(3);
+    (&mut reader).take(3).read_to_end(&mut first)?;
+    if first == b"\xef\xbb\xbf" {
+        first.clear();
+    }
+    Ok(Box::new(std::io::Cursor::new(first).chain(reader)))
+}
+
 /// An opened source: its header read, its records not yet.
 pub(super) struct Opened {
     pub reader: Box<dyn Read + Send>,
@@ -362,6 +372,7 @@ pub(super) fn open(
         encoding = encoding_rs::UTF_8;
     }
     if !matches!(contract.format, SourceFormat::Csv | SourceFormat::Postgres) {
+        reader = without_mark(reader).map_err(failed)?;
         if contract.format == SourceFormat::Json {
             reader = Box::new(Elements::new(reader));
         }

@@ -23,7 +23,7 @@ use crate::contract::{Contract, Protect, Pull};
 use crate::error::{Error, Kind, Result, fail, io_error};
 use crate::ingest::arrival::Totals;
 use crate::ingest::batch::{Ingest, Outcome, Report};
-use crate::ingest::header::{check_allowed, match_names};
+use crate::ingest::header::match_header;
 use crate::ingest::open::digest;
 use crate::ingest::progress::Progress;
 use crate::ingest::source::Source;
@@ -183,8 +183,7 @@ impl Reader {
             .map_err(lost)?;
         let origin = pull.origin();
         let names: Vec<String> = all.columns().iter().map(|column| column.name().to_owned()).collect();
-        check_allowed(contract, &origin, names.iter())?;
-        let header = match_names(contract, &origin, &names, ingest.settings().site.identifier_pack)?;
+        let header = match_header(contract, &origin, &names, ingest.settings().site.identifier_pack)?;
         let mut columns = Vec::new();
         for (column, at) in contract.columns.iter().zip(&header.positions) {
             if let Some(at) = at.filter(|_| column.protect != Protect::Drop) {

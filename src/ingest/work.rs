@@ -5,7 +5,7 @@
 //! row group, so that memory is a few groups whatever the size of the file. What is in order depends on
 //! the number of the group alone, so that one worker and ten write the same bytes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -21,7 +21,7 @@ use crate::ingest::convert::REFUSED;
 use crate::ingest::counts::Tally;
 use crate::ingest::feed::{Feed, Split};
 use crate::ingest::header::{self, Header};
-use crate::ingest::json::{self, JsonBroken};
+use crate::ingest::json::{self, JsonBroken, Names};
 use crate::ingest::kernel::{Kernels, refused};
 use crate::ingest::known::{Identity, Known};
 use crate::ingest::progress::Progress;
@@ -74,6 +74,8 @@ pub(super) struct Account {
     pub reasons: BTreeMap<String, u64>,
     pub rejects: Vec<Reject>,
     pub unknown: BTreeSet<String>,
+    /// Columns of the contract that some record brought, where each brings its own names.
+    pub met: Vec<bool>,
     /// What the positions of the file look like as a whole.
     pub suspect: Option<Suspect>,
 }
@@ -303,6 +305,7 @@ struct Worker<'a> {
     side: Vec<u8>,
     group: Vec<u8>,
     unknown: BTreeSet<String>,
+    names: Names,
 }
 
 /// Takes groups until the source ends or somebody fails.
@@ -333,6 +336,7 @@ pub(super) fn work<'a>(
         side: Vec::new(),
         group: Vec::new(),
         unknown: job.header.unknown.clone(),
+        names: Names::new(&job.header.fields, job.contract.columns.len()),
     };
     loop {
         let number = {
@@ -380,7 +384,10 @@ impl<'a> Worker<'a> {
                 let mut scanner = Scanner::new(dialect, job.width, job.record_limit);
                 scanner.scan(&self.group, &mut self.side, &mut block)
             }
-            Split::Lines | Split::Converted => lines(job, &self.group, &mut self.side, &mut self.unknown, &mut block)?,
+            Split::Lines | Split::Converted => {
+                let (names, unknown) = (&mut self.names, &mut self.unknown);
+                lines(job, &self.group, &mut self.side, names, unknown, &mut block)?
+            }
         };
         if !block.lines.is_empty() {
             block.flush(&mut self.side);
@@ -454,6 +461,10 @@ impl<'a> Worker<'a> {
         account.blanked += self.kernels.blanked;
         account.rejected += rejects.len() as u64;
         account.unknown.append(&mut self.unknown.clone());
+        account.met.resize(self.names.met.len(), false);
+        for (met, here) in account.met.iter_mut().zip(&self.names.met) {
+            *met |= here;
+        }
         rejects.sort_by_key(|reject| reject.line);
         for mut reject in rejects {
             *account
@@ -547,16 +558,11 @@ fn lines(
     job: &Job<'_>,
     group: &[u8],
     side: &mut Vec<u8>,
+    names: &mut Names,
     unknown: &mut BTreeSet<String>,
     block: &mut Block<'_, '_>,
 ) -> Result<usize> {
     let columns = &job.contract.columns;
-    let names: HashMap<&str, usize> = job
-        .header
-        .fields
-        .iter()
-        .map(|(name, at)| (name.as_str(), *at))
-        .collect();
     let converted = matches!(job.split, Split::Converted);
     let mut fields = vec![Span::default(); columns.len()];
     let (mut start, mut line) = (0, 0);
@@ -568,8 +574,10 @@ fn lines(
             let limit = job.record_limit;
             let mut forbidden = Ok(());
             let found = if converted && trimmed[0] == REFUSED {
-                let what = String::from_utf8_lossy(&trimmed[1..]).into_owned();
-                Err((Reason::Forbidden, String::new(), what))
+                let said = String::from_utf8_lossy(&trimmed[1..]);
+                let (code, what) = said.split_once(' ').unwrap_or((&said, ""));
+                let reason = Reason::of_code(code).unwrap_or(Reason::Json);
+                Err((reason, String::new(), what.to_owned()))
             } else if bytes.len() > limit {
                 Err((Reason::TooLarge, String::new(), format!("over {limit} bytes")))
             } else {
@@ -578,9 +586,10 @@ fn lines(
                         forbidden = note_name(job, unknown, name);
                     }
                 };
-                json::object(trimmed, &names, &mut fields, side, &mut hear).map_err(|broken| match broken {
+                json::object(trimmed, names, &mut fields, side, &mut hear).map_err(|broken| match broken {
                     JsonBroken::Syntax(words) => (Reason::Json, String::new(), words),
                     JsonBroken::Nested(at) => (Reason::Type, columns[at].from.clone(), String::new()),
+                    JsonBroken::Twice(at) => (Reason::Json, columns[at].from.clone(), String::new()),
                 })
             };
             forbidden?;
@@ -611,6 +620,13 @@ fn note_name(job: &Job<'_>, unknown: &mut BTreeSet<String>, name: &str) -> Resul
     }
     let owned = name.to_owned();
     header::check_allowed(job.contract, job.shown, std::iter::once(&owned))?;
+    if job.contract.stop_at_unknown {
+        return Err(header::undeclared(
+            job.contract,
+            job.shown,
+            [header::listed(name, job.pack)],
+        ));
+    }
     // a source can have any number of them
     if unknown.len() < header::UNKNOWN_NAMES {
         unknown.insert(header::listed(name, job.pack));

@@ -123,6 +123,7 @@ pub(super) fn partial(refused: Vec<(String, Error)>, outcome: Outcome) -> Result
     } else {
         Kind::Check
     };
+    let first = refused.first().map(|(_, error)| error);
     let problems = refused.iter().flat_map(|(file, error)| {
         if error.problems().is_empty() {
             let place = Place {
@@ -139,5 +140,11 @@ pub(super) fn partial(refused: Vec<(String, Error)>, outcome: Outcome) -> Result
             error.problems().to_vec()
         }
     });
-    Err(fail(kind, "files_refused", &[&refused.len(), &outcome.reports.len()]).with_problems(problems.collect()))
+    let error =
+        fail(kind, "files_refused", &[&refused.len(), &outcome.reports.len()]).with_problems(problems.collect());
+    // what to do about the first is what to do about most
+    Err(match first {
+        Some(first) => error.with_hint_of(first),
+        None => error,
+    })
 }

@@ -10,7 +10,9 @@
 mod arrival;
 mod boundary;
 mod cli;
+mod corpus_archives;
 mod corpus_dialects;
+mod corpus_drift;
 mod corpus_positions;
 mod corpus_times;
 mod crash;

@@ -12,8 +12,8 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::{Converted, Out, piped};
 use crate::ingest::source::ReadSeek;
 
-/// Rows turned at once.
-const BATCH_ROWS: usize = 4096;
+/// Rows turned at once: a dictionary can make a large text of every one of them.
+const BATCH_ROWS: usize = 64;
 
 fn broken(cause: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::InvalidData, cause.to_string())

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Out;
+use crate::contract::Reason;
 use crate::place::polygon::interior;
 
 pub(in crate::ingest) use self::prj::crs_of_prj;
@@ -236,7 +237,7 @@ impl Sink<'_> {
     fn feature(&mut self, feature: &Feature) -> Result<()> {
         self.left.set(MOST_FEATURE_BYTES);
         if feature.kind.as_deref() != Some("Feature") {
-            return self.out.refuse("feature");
+            return self.out.refuse(Reason::Json, "feature");
         }
         let properties = feature.properties.as_deref().map(one_line);
         let attributes = match &properties {
@@ -244,14 +245,14 @@ impl Sink<'_> {
             None => Some(Properties(Vec::new())),
         };
         let Some(Properties(attributes)) = attributes else {
-            return self.out.refuse("properties");
+            return self.out.refuse(Reason::Json, "properties");
         };
         let place = match feature.geometry.as_deref() {
             Some(geometry) => place(geometry),
             None => Some(Place::default()),
         };
         let Some(place) = place else {
-            return self.out.refuse(GEOMETRY);
+            return self.out.refuse(Reason::Area, GEOMETRY);
         };
         // an identifier is a text or a number; those stand on one line
         let scalar = |id: &&RawValue| !id.get().starts_with(['{', '[']);
@@ -550,7 +551,10 @@ mod tests {
             r#"{"features": [{"type": "Point"}, {"type": "Feature", "properties": 1},
               {"type": "Feature", "geometry": 1, "properties": {}}]}"#,
         );
-        assert_eq!(found.expect("lines"), ["!feature", "!properties", "!geometry"]);
+        assert_eq!(
+            found.expect("lines"),
+            ["!json feature", "!json properties", "!area geometry"]
+        );
         for text in ["{\"features\": [1]}", "{\"features\": [{}", "[]", "{\"a\": tru}"] {
             assert!(lines(text).is_err(), "{text}");
         }

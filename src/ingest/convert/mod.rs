@@ -12,7 +12,7 @@ mod viid;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::contract::{Contract, SourceFormat};
+use crate::contract::{Contract, Reason, SourceFormat};
 use crate::ingest::header::folded;
 use crate::ingest::source::Source;
 use crate::place::crs::Crs;
@@ -151,12 +151,14 @@ impl Out {
         self.end_line()
     }
 
-    /// A record that may not come in, by the name of what it holds.
+    /// A record that does not come in, why, and the name of what it holds.
     ///
     /// # Errors
     /// `BrokenPipe` where nobody reads any more.
-    pub fn refuse(&mut self, what: &str) -> Result<()> {
+    pub fn refuse(&mut self, why: Reason, what: &str) -> Result<()> {
         self.chunk.push(REFUSED);
+        self.chunk.extend_from_slice(why.code().as_bytes());
+        self.chunk.push(b' ');
         self.chunk.extend(what.bytes().filter(|byte| *byte != b'\n'));
         self.end_line()
     }
@@ -236,9 +238,12 @@ mod tests {
         let lines = lines_of(|out| {
             out.object(&serde_json::json!({"a": "x\ny"}))?;
             out.blank()?;
-            out.refuse("Face")
+            out.refuse(Reason::Forbidden, "Face")
         });
-        assert_eq!(lines.expect("lines"), ["{\"a\":\"x\\ny\"}", "", "!Face"]);
+        assert_eq!(
+            lines.expect("lines"),
+            ["{\"a\":\"x\\ny\"}", "", "!forbidden_object Face"]
+        );
         let broken = lines_of(|out| {
             out.blank()?;
             Err(Error::new(ErrorKind::InvalidData, "no sheet"))

@@ -11,6 +11,7 @@ use calamine::{DataRef, ExcelDateTime, Reader, SheetVisible, Xlsx, XlsxError};
 use serde_json::{Map, Value};
 
 use super::{Converted, Out, piped};
+use crate::contract::Reason;
 use crate::ingest::source::ReadSeek;
 
 /// Bytes that all parts of a workbook unpack to.
@@ -22,7 +23,15 @@ const MOST_GROWTH: u64 = 200;
 /// Bytes that a workbook may always unpack to.
 const HARMLESS_BYTES: u64 = 32 << 20;
 /// Columns of a sheet.
-const MOST_COLUMNS: usize = 16_384;
+const MOST_COLUMNS: u32 = 16_384;
+/// Rows of a sheet.
+const MOST_ROWS: u32 = 1_048_576;
+/// Letters and digits of a cell's name, `XFD1048576`.
+const NAME_PARTS: (usize, usize) = (3, 7);
+/// Whole numbers beyond this, and their neighbours, are no longer told apart by the sheet itself.
+const EXACT: f64 = 1e15;
+/// The first serial number of a day that no sheet knows, 10000-01-01.
+const LAST_DAY: f64 = 2_958_466.0;
 
 fn invalid(words: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidData, words.into())
@@ -48,13 +57,88 @@ fn measured(book: &mut (impl Read + Seek)) -> IoResult<()> {
         // texts, styles, the list of sheets: everything but the sheets and pictures is held
         let held = name.ends_with(".xml") && !name.contains("worksheets/");
         let most = if held { MOST_HELD } else { MOST_BYTES };
-        let bytes = std::io::copy(&mut (&mut part).take(most + 1), &mut std::io::sink())?;
+        let mut names = CellNames::default();
+        let bytes = std::io::copy(&mut (&mut part).take(most + 1), &mut names)?;
+        if names.wrong && name.contains("worksheets/") {
+            return Err(invalid("a sheet names a cell that no sheet has"));
+        }
         all += bytes;
         if bytes > most || all > MOST_BYTES || (all > HARMLESS_BYTES && all / packed > MOST_GROWTH) {
             return Err(too_large(format!("a workbook that unpacks to more than {all} bytes")));
         }
     }
     book.rewind()
+}
+
+/// Looks whether the names of cells in the XML of a sheet are names that a sheet has: the reader below
+/// counts with them before it looks.
+#[derive(Default)]
+struct CellNames {
+    /// The last bytes outside of a name.
+    last: [u8; 6],
+    /// The quote that ends the name.
+    quote: Option<u8>,
+    name: Vec<u8>,
+    wrong: bool,
+}
+
+impl CellNames {
+    /// `A1`, `$B$2`, `3` or `A1:B2`, the first not behind the second.
+    fn judge(&mut self) {
+        let part = |name: &[u8]| -> Option<(u64, u64)> {
+            let name: Vec<u8> = name.iter().copied().filter(|byte| *byte != b'$').collect();
+            let letters = name.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+            let digits = &name[letters..];
+            if letters > NAME_PARTS.0 || digits.len() > NAME_PARTS.1 || !digits.iter().all(u8::is_ascii_digit) {
+                return None;
+            }
+            let column = name[..letters]
+                .iter()
+                .fold(0, |sum, byte| sum * 26 + u64::from(byte & 31));
+            Some((
+                column,
+                digits.iter().fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0')),
+            ))
+        };
+        self.wrong |= match self.name.iter().position(|byte| *byte == b':') {
+            None => part(&self.name).is_none(),
+            Some(at) => match (part(&self.name[..at]), part(&self.name[at + 1..])) {
+                (Some(first), Some(second)) => first.0 > second.0 || first.1 > second.1,
+                _ => true,
+            },
+        };
+    }
+}
+
+impl std::io::Write for CellNames {
+    fn write(&mut self, bytes: &[u8]) -> IoResult<usize> {
+        const LONGEST: usize = 64;
+        for byte in bytes {
+            let Some(quote) = self.quote else {
+                self.last.rotate_left(1);
+                self.last[5] = *byte;
+                // `r` of a cell or row, `ref` of what a sheet covers
+                let is_name = matches!(
+                    self.last,
+                    [_, _, b' ', b'r', b'=', b'"' | b'\''] | [b' ', b'r', b'e', b'f', b'=', b'"' | b'\'']
+                );
+                self.quote = is_name.then_some(*byte);
+                continue;
+            };
+            if *byte == quote || self.name.len() > LONGEST {
+                self.judge();
+                self.quote = None;
+                self.name.clear();
+            } else {
+                self.name.push(*byte);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> IoResult<()> {
+        Ok(())
+    }
 }
 
 /// The sheet of a name; without one the only visible sheet that has a cell.
@@ -105,6 +189,7 @@ pub(in crate::ingest) fn open(
             cells: book.worksheet_cells_reader(&name).map_err(broken)?,
             ahead: None,
             ended: false,
+            last: None,
         };
         let skip = u32::try_from(skip_rows).unwrap_or(u32::MAX);
         let (names, first) = match names {
@@ -138,15 +223,17 @@ pub(in crate::ingest) fn open(
 /// Cells of a sheet, row by row.
 struct Rows<'a> {
     cells: calamine::XlsxCellReader<'a, Box<dyn ReadSeek>>,
-    ahead: Option<(u32, u32, Value)>,
+    ahead: Option<(u32, u32, Shown)>,
     /// The reader must not be asked again behind its end.
     ended: bool,
+    /// Where the last cell stood: rows and columns only grow.
+    last: Option<(u32, u32)>,
 }
 
-type Row = Vec<(u32, Value)>;
+type Row = Vec<(u32, Shown)>;
 
 impl Rows<'_> {
-    fn cell(&mut self) -> IoResult<Option<(u32, u32, Value)>> {
+    fn cell(&mut self) -> IoResult<Option<(u32, u32, Shown)>> {
         if let Some(ahead) = self.ahead.take() {
             return Ok(Some(ahead));
         }
@@ -156,6 +243,15 @@ impl Rows<'_> {
                 break;
             };
             let (row, column) = cell.get_position();
+            let (before, last) = self.last.unwrap_or((0, 0));
+            let in_order = self.last.is_none() || row > before || (row == before && column > last);
+            if row >= MOST_ROWS || column >= MOST_COLUMNS || !in_order {
+                return Err(invalid(format!(
+                    "the cell in row {} stands where none can",
+                    u64::from(row) + 1
+                )));
+            }
+            self.last = Some((row, column));
             if let Some(value) = shown(cell.get_value()) {
                 return Ok(Some((row, column, value)));
             }
@@ -183,12 +279,13 @@ impl Rows<'_> {
 
 fn header_names(row: &Row) -> Vec<String> {
     let width = row.iter().map(|(column, _)| *column as usize + 1).max().unwrap_or(0);
-    let mut names = vec![String::new(); width.min(MOST_COLUMNS)];
+    let mut names = vec![String::new(); width];
     for (column, value) in row {
         if let Some(name) = names.get_mut(*column as usize) {
             *name = match value {
-                Value::String(text) => text.trim().to_owned(),
-                other => other.to_string(),
+                Shown::Value(Value::String(text)) => text.trim().to_owned(),
+                Shown::Value(other) => other.to_string(),
+                Shown::Inexact => String::new(),
             };
         }
     }
@@ -204,48 +301,63 @@ fn lines(rows: &mut Rows<'_>, names: &[String], first: u32, out: &mut Out) -> Io
             line += 1;
         }
         let mut object = Map::new();
+        let mut inexact = None;
         for (column, value) in row {
             // a value without a name above it is a column that nobody declared
             let name = match names.get(column as usize).filter(|name| !name.is_empty()) {
                 Some(name) => name.clone(),
                 None => format!("column {}", column + 1),
             };
-            object.insert(name, value);
+            match value {
+                Shown::Value(value) => drop(object.insert(name, value)),
+                Shown::Inexact => inexact = inexact.or(Some(name)),
+            }
         }
-        out.object(&object)?;
+        match inexact {
+            Some(name) => out.refuse(Reason::Range, &name)?,
+            None => out.object(&object)?,
+        }
         line += 1;
     }
     Ok(())
 }
 
+/// A cell as it is handed on.
+enum Shown {
+    Value(Value),
+    /// A number of more digits than a sheet keeps: what was typed is lost already.
+    Inexact,
+}
+
 /// A cell as it is handed on; `None` where it is empty.
-fn shown(value: &DataRef<'_>) -> Option<Value> {
-    Some(match value {
+fn shown(value: &DataRef<'_>) -> Option<Shown> {
+    Some(Shown::Value(match value {
         DataRef::Empty => return None,
         DataRef::Int(number) => Value::from(*number),
-        DataRef::Float(number) => number_text(*number),
+        DataRef::Float(number) if number.fract() == 0.0 && number.abs() >= EXACT => return Some(Shown::Inexact),
+        DataRef::Float(number) => Value::from(number_text(*number)),
         DataRef::String(text) => Value::from(text.as_str()),
         DataRef::SharedString(text) => Value::from(*text),
         DataRef::Bool(truth) => Value::from(*truth),
         DataRef::DateTime(when) => Value::from(moment(when)),
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => Value::from(text.as_str()),
         DataRef::Error(error) => Value::from(error.to_string()),
-    })
+    }))
 }
 
 /// Whole numbers are written without a point: a sheet knows floats only, and a code is no float.
-fn number_text(number: f64) -> Value {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.fract() == 0.0 && number.abs() <= EXACT {
-        return Value::from(format!("{number:.0}"));
+fn number_text(number: f64) -> String {
+    if number.fract() == 0.0 && number.abs() < EXACT {
+        return format!("{number:.0}");
     }
-    Value::from(number.to_string())
+    number.to_string()
 }
 
 /// `2025-01-31 13:05:09`, with milliseconds where there are any; a time of day without its date.
 fn moment(when: &ExcelDateTime) -> String {
-    if when.is_duration() {
-        return number_text(when.as_f64()).as_str().unwrap_or_default().to_owned();
+    // a number that is no day stays a number, which no column of times takes for one
+    if when.is_duration() || !(0.0..LAST_DAY).contains(&when.as_f64()) {
+        return number_text(when.as_f64());
     }
     let (year, month, day, hour, minute, second, milli) = when.to_ymd_hms_milli();
     let mut text = String::new();
@@ -265,8 +377,32 @@ fn moment(when: &ExcelDateTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
     use calamine::ExcelDateTimeType;
+
+    #[test]
+    fn names_of_cells_are_judged_across_writes() {
+        let wrong = |xml: &str| {
+            let mut names = CellNames::default();
+            for part in xml.as_bytes().chunks(3) {
+                names.write_all(part).expect("memory");
+            }
+            names.wrong
+        };
+        assert!(!wrong(
+            "<dimension ref=\"A1:XFD1048576\"/><row r=\"1\"><c r=\"A1\" s=\"1\"/></row>"
+        ));
+        for xml in [
+            "<c r=\"ABCD1\"/>",
+            "<row r=\"4294967295\"/>",
+            "<dimension ref=\"B2:A1\"/>",
+            "<c r=\"1A\"/>",
+        ] {
+            assert!(wrong(xml), "{xml}");
+        }
+    }
 
     #[test]
     fn cells_say_what_a_person_sees() {
@@ -274,7 +410,11 @@ mod tests {
         assert_eq!(at(45_943.5), "2025-10-13 12:00:00");
         assert_eq!(at(45_943.0), "2025-10-13");
         assert_eq!(at(0.25), "06:00:00");
-        assert_eq!(number_text(320_302.0), Value::from("320302"));
-        assert_eq!(number_text(117.25), Value::from("117.25"));
+        assert_eq!(
+            (at(-5e9), at(2_958_466.0)),
+            ("-5000000000".to_owned(), "2958466".to_owned())
+        );
+        assert_eq!(number_text(320_302.0), "320302");
+        assert_eq!(number_text(117.25), "117.25");
     }
 }

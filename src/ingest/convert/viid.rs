@@ -22,7 +22,7 @@ use self::kind::{Class, Form, Kind};
 use self::object::{CLIP_INFO, Found, camera, look, pick, row, value};
 use self::text::Text;
 use super::Out;
-use crate::contract::MessageObject;
+use crate::contract::{MessageObject, Reason};
 
 /// Lists and objects around the objects.
 const MESSAGE_DEPTH: usize = 16;
@@ -141,7 +141,7 @@ impl Messages<'_> {
         if self.known {
             return Ok(());
         }
-        self.out.refuse(UNKNOWN_MESSAGE)
+        self.out.refuse(Reason::Forbidden, UNKNOWN_MESSAGE)
     }
 
     /// Looks for lists of objects below the value that begins here.
@@ -177,7 +177,7 @@ impl Messages<'_> {
     fn too_deep(&mut self) -> io::Result<()> {
         self.known = true;
         self.text.pass()?;
-        self.out.refuse(TOO_LARGE)
+        self.out.refuse(Reason::TooLarge, TOO_LARGE)
     }
 
     /// One object. Whether it may come in is decided before what is asked for: an object that is refused
@@ -189,13 +189,13 @@ impl Messages<'_> {
             look(&self.text.kept, &mut found).map_err(|cause| self.text.misread(&cause))?;
         }
         if let Kind::Forbidden(name) = kind {
-            return self.out.refuse(name);
+            return self.out.refuse(Reason::Forbidden, name);
         }
         if !fits {
-            return self.out.refuse(TOO_LARGE);
+            return self.out.refuse(Reason::TooLarge, TOO_LARGE);
         }
         if let Some(name) = found.forbidden {
-            return self.out.refuse(name);
+            return self.out.refuse(Reason::Forbidden, name);
         }
         let wanted: &[&'static str] = match (self.object, kind) {
             (MessageObject::Camera, Kind::Ape | Kind::Tollgate) => &CAMERA,
@@ -215,18 +215,18 @@ impl Messages<'_> {
     fn count(&mut self, class: Class, flow: bool, shot: Option<u64>) -> io::Result<()> {
         let fields = pick(&self.text.kept, &COUNTED).map_err(|cause| self.text.misread(&cause))?;
         let Some(camera) = camera(&fields) else {
-            return self.out.refuse(NO_CAMERA);
+            return self.out.refuse(Reason::Missing, NO_CAMERA);
         };
         let times: &[&str] = if flow { &["SnapTime"] } else { &TIMES };
         let time = times.iter().find_map(|name| window(&value(&fields, name)?));
         let Some(start) = time.or(shot) else {
-            return self.out.refuse(NO_TIME);
+            return self.out.refuse(Reason::Missing, NO_TIME);
         };
         let number = |name: &str| value(&fields, name)?.parse::<u64>().ok();
         let (source, n) = match (flow, number("VehicleCount")) {
             (false, _) => (Source::Objects, 1),
             (true, Some(n)) => (Source::Flow(number("StatCycle").unwrap_or(0)), n),
-            (true, None) => return self.out.refuse(NO_COUNT),
+            (true, None) => return self.out.refuse(Reason::Missing, NO_COUNT),
         };
         self.counts.add(camera, Slot { start, class, source }, n)
     }
@@ -332,14 +332,14 @@ mod tests {
                 {"DeviceID": "12", "PassTime": "20260101080501"}]}}]}}"#;
         assert_eq!(
             lines(MessageObject::Camera, text),
-            [r#"{"ApeID":"11"}"#, "!Face", "!Face"]
+            [r#"{"ApeID":"11"}"#, "!forbidden_object Face", "!forbidden_object Face"]
         );
         assert_eq!(
             lines(MessageObject::Count, text),
             [
-                "!Face".to_owned(),
-                "!Face".to_owned(),
-                "!no_count".to_owned(),
+                "!forbidden_object Face".to_owned(),
+                "!forbidden_object Face".to_owned(),
+                "!missing no_count".to_owned(),
                 count("12", "20260101080000", "motor_vehicle", 7, "flow"),
                 count("12", "20260101080000", "motor_vehicle", 1, "objects"),
             ]
@@ -349,13 +349,13 @@ mod tests {
     #[test]
     fn what_may_not_be_collected_is_refused_in_every_contract() {
         for (name, refusal) in [
-            ("Face", "!Face"),
-            ("Gait", "!Gait"),
-            ("Disposition", "!Disposition"),
-            ("DispositionNotification", "!DispositionNotification"),
-            ("Subscribe", "!Subscribe"),
-            ("Archive", "!Archive"),
-            ("FeatureInfo", "!Feature"),
+            ("Face", "!forbidden_object Face"),
+            ("Gait", "!forbidden_object Gait"),
+            ("Disposition", "!forbidden_object Disposition"),
+            ("DispositionNotification", "!forbidden_object DispositionNotification"),
+            ("Subscribe", "!forbidden_object Subscribe"),
+            ("Archive", "!forbidden_object Archive"),
+            ("FeatureInfo", "!forbidden_object Feature"),
         ] {
             for text in [
                 format!(r#"{{"{name}ListObject": {{"{name}Object": [{{"ID": "77"}}, {{"ID": "78"}}]}}}}"#),
@@ -391,13 +391,13 @@ mod tests {
         );
         let found = lines(MessageObject::Count, &text);
         let counted = count("12", "20260101080000", "motor_vehicle", 2, "objects");
-        assert_eq!(found, ["!Feature".to_owned(), counted]);
-        assert_eq!(lines(MessageObject::Camera, &text), ["!Feature"]);
+        assert_eq!(found, ["!forbidden_object Feature".to_owned(), counted]);
+        assert_eq!(lines(MessageObject::Camera, &text), ["!forbidden_object Feature"]);
         // neither numbers nor plates come out
         assert!(!found.iter().any(|line| line.contains("4401") || line.contains("PLATE")));
         let image =
             r#"{"ImageListObject": {"Image": [{"FaceList": {"FaceObject": [{"FaceID": "5"}]}}, {"Data": "A"}]}}"#;
-        assert_eq!(lines(MessageObject::Camera, image), ["!Face"]);
+        assert_eq!(lines(MessageObject::Camera, image), ["!forbidden_object Face"]);
     }
 
     #[test]
@@ -414,8 +414,8 @@ mod tests {
         assert_eq!(
             lines(MessageObject::Count, text),
             [
-                "!no_camera".to_owned(),
-                "!no_time".to_owned(),
+                "!missing no_camera".to_owned(),
+                "!missing no_time".to_owned(),
                 count("34", "20251231234500", "pedestrian", 1, "objects"),
                 count("34", "20260101000000", "non_motor_vehicle", 1, "objects"),
                 count("34", "20260101000000", "pedestrian", 2, "objects"),
@@ -432,16 +432,19 @@ mod tests {
             let text = format!(
                 r#"{{"APEListObject": {{"APEObject": [{{"ApeID": "1", "Model": {inside}}}, {{"ApeID": "2"}}]}}}}"#
             );
-            assert_eq!(lines(MessageObject::Camera, &text), ["!too_large", r#"{"ApeID":"2"}"#]);
+            assert_eq!(
+                lines(MessageObject::Camera, &text),
+                ["!too_large too_large", r#"{"ApeID":"2"}"#]
+            );
         }
-        assert_eq!(lines(MessageObject::Camera, &deep), ["!too_large"]);
+        assert_eq!(lines(MessageObject::Camera, &deep), ["!too_large too_large"]);
     }
 
     #[test]
     fn messages_of_no_known_kind_are_refused_one_by_one() {
         let text = format!("\u{feff}[{{\"Plan\": 1}}, 7, {CAMERAS}]\n{{}} \"x\"");
         let found = lines(MessageObject::Clip, &text);
-        assert_eq!(found, ["!unknown_message"; 4]);
+        assert_eq!(found, ["!forbidden_object unknown_message"; 4]);
         assert!(lines(MessageObject::Camera, "").is_empty());
         assert!(lines(MessageObject::Camera, r#"{"SceneListObject": {"SceneObject": [{}]}}"#).is_empty());
     }

@@ -10,6 +10,7 @@ use encoding_rs::Encoding;
 
 use super::dbf::Table;
 use super::{BUFFER_BYTES, CENTRE_LAT, CENTRE_LON, GEOMETRY, Place, Row, bytes, invalid, write_numbers};
+use crate::contract::Reason;
 use crate::ingest::convert::Out;
 use crate::ingest::source::ReadSeek;
 use crate::place::polygon::{Ring, holds, midst, signed_area};
@@ -82,8 +83,8 @@ pub(in crate::ingest) fn shapefile(shape: Shape, out: &mut Out) -> Result<()> {
             continue;
         }
         match (table.attributes(), place(&content)) {
-            (Err(field), _) => out.refuse(&format!("undecodable {field}"))?,
-            (Ok(_), None) => out.refuse(GEOMETRY)?,
+            (Err(field), _) => out.refuse(Reason::Undecodable, &field)?,
+            (Ok(_), None) => out.refuse(Reason::Area, GEOMETRY)?,
             (Ok(attributes), Some(place)) => out.object(&Row {
                 attributes: &attributes,
                 place: &place,
