@@ -1,7 +1,6 @@
 //! `fenghuo contract`: draft a contract from samples, explain a file against one, and print the SELECT
 //! that its source's administrator runs.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::cli::clock::SystemClock;
@@ -13,7 +12,7 @@ use crate::contract::Contract;
 use crate::contract::source_sql::{SqlDialect, select};
 use crate::error::{Error, Kind, Result, fail, io_error};
 use crate::ingest::infer::{Sample, infer};
-use crate::ingest::{explain, unpacked};
+use crate::ingest::{explain, head};
 use crate::pipeline::files::{Assigned, assign, contracts, named_files};
 use crate::time::Clock;
 
@@ -104,12 +103,7 @@ fn draft(
         .map_or(Pack::Cn, |site| site.settings.site.identifier_pack);
     let mut heads = Vec::new();
     for file in files {
-        let mut bytes = Vec::new();
-        let reader = unpacked(file)?;
-        let failed = |cause: std::io::Error| io_error(file, &cause);
-        reader.take(SAMPLE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        let whole = bytes.len() as u64 <= SAMPLE_BYTES;
-        heads.push((file.display().to_string(), bytes, whole));
+        heads.push(head(file, SAMPLE_BYTES)?);
     }
     let samples: Vec<Sample<'_>> = heads
         .iter()

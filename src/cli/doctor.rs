@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::error::{Error, Kind, Result, fail};
 use crate::lake::Lake;
 use crate::model::Models;
 use crate::pipeline::files::contracts;
+use crate::pipeline::leftovers::leftovers;
+use crate::time::Clock;
 
 /// Check the site, its key, its lake and its models
 #[derive(Debug, clap::Args)]
@@ -33,7 +36,8 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
             "doctor_releases",
             lake.releases().await.map(|numbers| numbers.len().to_string()),
         ),
-        ("doctor_leftovers", leftovers(lake)),
+        ("doctor_leftovers", staged(lake)),
+        ("doctor_lying", lying(&opened).await),
     ];
     let mut failed: Vec<Error> = Vec::new();
     for (title, finding) in findings {
@@ -54,6 +58,20 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     } else {
         Err(fail(Kind::Check, "doctor_failed", &[&failed.len()]))
     }
+}
+
+/// Source files that lie where they came in: what waits, what is new, what was read, what is due to go.
+async fn lying(opened: &Opened) -> Result<String> {
+    let contracts = contracts(&opened.site)?;
+    let lying = leftovers(&opened.site, &opened.lake, &contracts, SystemClock.now()).await?;
+    let mut words = std::collections::BTreeMap::new();
+    for ((_, lying), heap) in lying {
+        *words.entry(lying).or_insert(0) += heap.files;
+    }
+    let words = words
+        .into_iter()
+        .map(|(lying, files)| format!("{} {files}", lying.word()));
+    Ok(words.collect::<Vec<_>>().join(", "))
 }
 
 /// A key inside the lake would leave with every copy of it.
@@ -97,7 +115,7 @@ async fn tables(lake: &Lake) -> Result<String> {
 }
 
 /// Staged files of writers that died; harmless, and reported with their number.
-fn leftovers(lake: &Lake) -> Result<String> {
+fn staged(lake: &Lake) -> Result<String> {
     let mut pending = vec![lake.root().to_owned()];
     let mut found = 0;
     while let Some(folder) = pending.pop() {

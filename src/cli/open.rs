@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::clock::{SystemClock, entropy, run_id};
 use crate::cli::key::next_file;
+use crate::config::site::private;
 use crate::config::{Site, text};
 use crate::contract::Contract;
 use crate::error::{Kind, Result, fail, io_error};
@@ -98,24 +99,4 @@ pub(super) fn named<'c>(contracts: &'c [Contract], name: &str) -> Result<&'c Con
         let near = text::closest(name, known.iter().copied()).unwrap_or("—");
         fail(Kind::Missing, "no_contract", &[&name]).hint("no_contract_hint", &[&near, &known.join(" ")])
     })
-}
-
-#[cfg(unix)]
-fn private(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path)
-        .map_err(|cause| io_error(path, &cause))?
-        .permissions()
-        .mode()
-        & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(fail(Kind::Denied, "key_mode", &[&path.display(), &format!("{mode:o}")])
-        .hint("key_mode_hint", &[&path.display()]))
-}
-
-#[cfg(not(unix))]
-fn private(_: &Path) -> Result<()> {
-    Ok(())
 }

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::engine::Bounds;
 use crate::error::Result;
 use crate::model::pinned;
+use crate::pipeline::files::contracts;
+use crate::pipeline::leftovers::leftovers;
+use crate::time::Clock;
 
 /// Show the last run, the release and its warnings on one screen
 #[derive(Debug, clap::Args)]
@@ -68,6 +72,19 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
             .map(|text| text.to_string())
             .unwrap_or_default();
         screen.push_str(&format!("\n{}\n{text}\n", printer.words(title, &[])));
+    }
+    let contracts = contracts(&opened.site)?;
+    let lying = leftovers(&opened.site, &opened.lake, &contracts, SystemClock.now()).await?;
+    if !lying.is_empty() {
+        screen.push_str(&format!("\n{}\n", printer.words("status_lying", &[])));
+        for ((contract, lying), heap) in lying {
+            screen.push_str(&format!(
+                "  {:<8} {:>6}  {:>14}  {contract}\n",
+                lying.word(),
+                heap.files,
+                heap.bytes
+            ));
+        }
     }
     for (model, input) in &release.off {
         screen.push_str(&format!("{}\n", printer.words("models_off", &[model, input])));

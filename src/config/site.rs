@@ -156,3 +156,31 @@ pub fn relative(root: &Path, path: &Path) -> String {
         .to_string_lossy()
         .replace('\\', "/")
 }
+
+/// Refuses a secret that others can read.
+///
+/// # Errors
+/// `Denied` where they can, else as the file system says.
+#[cfg(unix)]
+pub fn private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path)
+        .map_err(|cause| io_error(path, &cause))?
+        .permissions()
+        .mode()
+        & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(fail(Kind::Denied, "key_mode", &[&path.display(), &format!("{mode:o}")])
+        .hint("key_mode_hint", &[&path.display()]))
+}
+
+/// Refuses a secret that others can read, where the system tells.
+///
+/// # Errors
+/// None here.
+#[cfg(not(unix))]
+pub fn private(_: &Path) -> Result<()> {
+    Ok(())
+}

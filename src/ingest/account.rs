@@ -1,13 +1,89 @@
 //! What the operating tables say of a batch: its account, and every row that was refused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 
+use crate::contract::Contract;
 use crate::error::{Kind, Result, fail};
-use crate::ingest::batch::{Ingest, Reject, Report, short};
+use crate::ingest::arrival::Totals;
+use crate::ingest::batch::{Ingest, Reject, short};
 use crate::ingest::tables;
 use crate::place::suspect::Finding;
+
+/// What became of one file.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// The contract.
+    pub contract: String,
+    /// The table.
+    pub table: String,
+    /// The file, relative to the site.
+    pub file: String,
+    /// The batch, 64 hexadecimal digits.
+    pub batch_id: String,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Rows read, all of them.
+    pub read: u64,
+    /// Rows stored.
+    pub accepted: u64,
+    /// Rows whose identity was known.
+    pub duplicate: u64,
+    /// Rows refused.
+    pub rejected: u64,
+    /// Refusals by reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// Values blanked.
+    pub blanked: u64,
+    /// Source columns left behind.
+    pub unknown_columns: Vec<String>,
+    /// Statistics days of the accepted rows, in order.
+    pub days: Vec<i32>,
+    /// Rows of an earlier version of the file that stayed out of it, were changed or came anew.
+    pub added: u64,
+    /// Rows that say something else than in an earlier version of the file.
+    pub changed: u64,
+    /// Rows of an earlier version of the file that are not in this one.
+    pub vanished: u64,
+    /// Whether it is a new version of a known file.
+    pub resent: bool,
+    /// What the positions look like as a whole.
+    pub findings: Vec<Finding>,
+    /// SHA-256 of the file, hexadecimal.
+    pub content: String,
+    /// Control totals as sent.
+    pub sent: Totals,
+    /// Whether it was stored now.
+    pub outcome: Outcome,
+}
+
+impl Report {
+    /// An empty account of a file.
+    pub(super) fn of(contract: &Contract, shown: &str, bytes: u64, sent: Totals) -> Report {
+        Report {
+            contract: contract.name.clone(),
+            table: contract.into.clone(),
+            file: shown.to_owned(),
+            bytes,
+            sent,
+            ..Report::default()
+        }
+    }
+}
+
+/// Whether a batch was stored now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Outcome {
+    /// Stored by this call.
+    Stored,
+    /// The same content was stored before; nothing was added.
+    #[default]
+    AlreadyThere,
+    /// The same content came before under another name; only that was noted.
+    ReceivedAgain,
+}
 
 impl Ingest<'_> {
     pub(super) fn reject_rows(&self, report: &Report, rejects: &[Reject]) -> Result<RecordBatch> {

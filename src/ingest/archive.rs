@@ -114,7 +114,8 @@ fn decoded(raw: &[u8]) -> Option<String> {
 fn bad_name(name: &str) -> bool {
     let climbs = name.split(['/', '\\']).any(|part| part == "..");
     let rooted = name.starts_with(['/', '\\']) || name.as_bytes().get(1) == Some(&b':');
-    climbs || rooted || name.len() > MOST_NAME || name.chars().any(char::is_control)
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    climbs || rooted || name.len() > MOST_NAME || name.chars().any(hidden)
 }
 
 /// Whether a member is a file that somebody sent, not what a machine put beside it.
@@ -190,6 +191,12 @@ pub(super) fn members(source: &Source) -> Result<Vec<Source>> {
         member.start = data_start(&mut reader, member.start).map_err(|cause| io_error(&path, &cause))?;
     }
     found.sort_by(|left, right| left.name.cmp(&right.name));
+    let mut shown: Vec<String> = found.iter().map(Member::shown).collect();
+    shown.sort();
+    // two files that are called alike in messages would be two versions of one
+    if shown.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(refuse("name"));
+    }
     Ok(with_parts(found)
         .into_iter()
         .map(|member| source.with(member))

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::config::Settings;
 use crate::contract::{Contract, Land, Protect, SourceFormat};
 use crate::error::{Kind, Result, fail};
+use crate::ingest::account::{Outcome, Report};
 use crate::ingest::arrival::Totals;
 use crate::ingest::counts::Tally;
 use crate::ingest::filter::Filter;
@@ -20,13 +21,13 @@ use crate::ingest::open;
 use crate::ingest::progress::Progress;
 use crate::ingest::resend::Exchange;
 use crate::ingest::rows::Refused;
-use crate::ingest::source::Source;
+use crate::ingest::source::{Looked, Source};
 use crate::ingest::tables;
 use crate::ingest::task::{Task, workers};
 use crate::ingest::work::{Done, Finished, Turn};
 use crate::lake::table::same_columns;
 use crate::lake::{Appended, Commit, Lake, Layout, Stage, Table, crash};
-use crate::place::suspect::{Finding, Suspect};
+use crate::place::suspect::Suspect;
 use crate::protect::SiteKey;
 use crate::time::Calendar;
 
@@ -37,79 +38,6 @@ const LARGE_BYTES: u64 = 32 << 20;
 const FEW_ROWS: u64 = 20;
 /// Reasons of refusals that an error lists.
 const REASONS_SHOWN: usize = 8;
-
-/// What became of one file.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// The contract.
-    pub contract: String,
-    /// The table.
-    pub table: String,
-    /// The file, relative to the site.
-    pub file: String,
-    /// The batch, 64 hexadecimal digits.
-    pub batch_id: String,
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// Rows read, all of them.
-    pub read: u64,
-    /// Rows stored.
-    pub accepted: u64,
-    /// Rows whose identity was known.
-    pub duplicate: u64,
-    /// Rows refused.
-    pub rejected: u64,
-    /// Refusals by reason.
-    pub reasons: BTreeMap<String, u64>,
-    /// Values blanked.
-    pub blanked: u64,
-    /// Source columns left behind.
-    pub unknown_columns: Vec<String>,
-    /// Statistics days of the accepted rows, in order.
-    pub days: Vec<i32>,
-    /// Rows of an earlier version of the file that stayed out of it, were changed or came anew.
-    pub added: u64,
-    /// Rows that say something else than in an earlier version of the file.
-    pub changed: u64,
-    /// Rows of an earlier version of the file that are not in this one.
-    pub vanished: u64,
-    /// Whether it is a new version of a known file.
-    pub resent: bool,
-    /// What the positions look like as a whole.
-    pub findings: Vec<Finding>,
-    /// SHA-256 of the file, hexadecimal.
-    pub content: String,
-    /// Control totals as sent.
-    pub sent: Totals,
-    /// Whether it was stored now.
-    pub outcome: Outcome,
-}
-
-impl Report {
-    /// An empty account of a file.
-    fn of(contract: &Contract, shown: &str, bytes: u64, sent: Totals) -> Report {
-        Report {
-            contract: contract.name.clone(),
-            table: contract.into.clone(),
-            file: shown.to_owned(),
-            bytes,
-            sent,
-            ..Report::default()
-        }
-    }
-}
-
-/// Whether a batch was stored now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Outcome {
-    /// Stored by this call.
-    Stored,
-    /// The same content was stored before; nothing was added.
-    #[default]
-    AlreadyThere,
-    /// The same content came before under another name; only that was noted.
-    ReceivedAgain,
-}
 
 /// An ingest: its lake, its site's secrets and rules, and what it learnt about stored identities.
 pub struct Ingest<'a> {
@@ -157,6 +85,24 @@ pub(super) struct Reject {
 /// `Missing` or `Unavailable` where the file cannot be read.
 pub fn batch_id(contract: &Contract, source: &Source) -> Result<String> {
     open::batch_id(&contract.name, source).map(|(batch_id, _)| batch_id)
+}
+
+/// Looks at a source and opens it, on a thread that may wait.
+async fn opened(
+    contract: &Contract,
+    source: &Source,
+    shown: &str,
+    limit: usize,
+    progress: &Arc<Progress>,
+) -> Result<(Looked, open::Opened)> {
+    let (contract, source, progress) = (contract.clone(), source.clone(), progress.clone());
+    let name = shown.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let looked = source.look()?;
+        open::open(&source, &name, &contract, limit, progress).map(|opened| (looked, opened))
+    })
+    .await
+    .map_err(|cause| fail(Kind::Bug, "parser_died", &[&shown]).because(cause))?
 }
 
 /// The calendar of a contract's times: its own zone, the site's cut-off.
@@ -252,15 +198,7 @@ impl<'a> Ingest<'a> {
         self.now += 1;
         let died = |cause: tokio::task::JoinError| fail(Kind::Bug, "parser_died", &[&shown]).because(cause);
         let limits = &self.settings.limits;
-        let opening = tokio::task::spawn_blocking({
-            let (contract, source, shown) = (contract.clone(), source.clone(), shown.to_owned());
-            let (limit, progress) = (limits.record_bytes, progress.clone());
-            move || {
-                let looked = source.look()?;
-                open::open(&source, &shown, &contract, limit, progress).map(|opened| (looked, opened))
-            }
-        });
-        let (looked, opened) = opening.await.map_err(died)??;
+        let (looked, opened) = opened(contract, source, shown, limits.record_bytes, &progress).await?;
         let header = header::match_names(contract, shown, &opened, self.settings.site.identifier_pack)?;
         let mut table = self.open(&contract.into).await?;
         let mut report = Report::of(contract, shown, looked.bytes, sent);

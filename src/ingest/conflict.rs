@@ -12,7 +12,8 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use crate::contract::{Conflict, Contract, Reason};
 use crate::error::{Kind, Result, fail};
-use crate::ingest::batch::{Arrived, Ingest, Reject, Report, layout};
+use crate::ingest::account::Report;
+use crate::ingest::batch::{Arrived, Ingest, Reject, layout};
 use crate::ingest::known::Known;
 use crate::ingest::resend::{Exchange, Sayings, day, keys, partition};
 use crate::ingest::rows::Refused;

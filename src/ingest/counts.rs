@@ -20,7 +20,25 @@ use crate::time::calendar;
 
 type Group = (String, Option<i64>, i32);
 
-type Tokens = HashSet<i64, BuildHasherDefault<AsIs>>;
+/// Sets that tokens are spread over: each grows alone, so that the old and the new place of a set that
+/// doubles are small beside them all.
+const SETS: usize = 64;
+
+/// A set of tokens.
+struct Tokens(Vec<HashSet<i64, BuildHasherDefault<AsIs>>>);
+
+impl Tokens {
+    fn new() -> Tokens {
+        Tokens((0..SETS).map(|_| HashSet::default()).collect())
+    }
+
+    /// Adds a token; whether it is new.
+    fn insert(&mut self, token: i64) -> bool {
+        // bits that place a token inside its set are others
+        let set = (spread(token.cast_unsigned()) >> 40) as usize % SETS;
+        self.0[set].insert(token)
+    }
+}
 
 /// One measure with the place of its column.
 enum Counted {
@@ -57,8 +75,8 @@ impl Tally {
             county_only: counts.county_only.as_ref().and_then(|(column, _)| at(column)),
             counts,
             row_key: key.purpose(&format!("row/{}/{}", contract.into, contract.system)),
-            seen: Tokens::default(),
-            distinct: Tokens::default(),
+            seen: Tokens::new(),
+            distinct: Tokens::new(),
             groups: BTreeMap::new(),
         }
     }

@@ -21,6 +21,7 @@ mod json;
 mod kernel;
 mod known;
 mod late;
+mod lines;
 mod open;
 mod plain;
 pub mod progress;
@@ -33,9 +34,10 @@ pub mod tables;
 mod task;
 mod work;
 
-pub use batch::{Ingest, Outcome, Report};
+pub use account::{Outcome, Report};
+pub use batch::Ingest;
 pub use explain::{Explained, explain};
-pub use open::unpacked;
+pub use open::head;
 pub use progress::Progress;
 pub use source::{Looked, Source};
 

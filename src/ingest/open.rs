@@ -92,12 +92,26 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
-/// The bytes of a file, unpacked by the ending of its name.
+/// The head of a source as a draft looks at it: its name, at most `most` bytes of text, and whether they
+/// are all. The first file of an archive stands for it; what is no text comes as JSON lines.
 ///
 /// # Errors
-/// `Missing`, `Denied` or `Unavailable` as the file system says.
-pub fn unpacked(path: &Path) -> Result<Box<dyn Read + Send>> {
-    unpacked_bytes(&Source::from(path.to_owned()), None).map_err(|cause| io_error(path, &cause))
+/// As the file system says, or as the format is broken.
+pub fn head(path: &Path, most: u64) -> Result<(String, Vec<u8>, bool)> {
+    let mut source = Source::from(path.to_owned());
+    if source.ending() == "zip" {
+        let first = archive::members(&source)?.into_iter().next();
+        source = first.ok_or_else(|| fail(Kind::Input, "archive_empty", &[&path.display()]))?;
+    }
+    let failed = |cause: std::io::Error| io_error(path, &cause);
+    let reader = match convert::sample(&source).map_err(failed)? {
+        Some(reader) => reader,
+        None => unpacked_bytes(&source, None).map_err(failed)?,
+    };
+    let mut bytes = Vec::new();
+    reader.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let whole = bytes.len() as u64 <= most;
+    Ok((source.path().display().to_string(), bytes, whole))
 }
 
 /// SHA-256 of bytes, 64 hexadecimal digits.

@@ -19,10 +19,12 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::config::site::private;
 use crate::contract::{Contract, Protect, Pull};
 use crate::error::{Error, Kind, Result, fail, io_error};
+use crate::ingest::account::{Outcome, Report};
 use crate::ingest::arrival::Totals;
-use crate::ingest::batch::{Ingest, Outcome, Report};
+use crate::ingest::batch::Ingest;
 use crate::ingest::header::match_header;
 use crate::ingest::open::digest;
 use crate::ingest::progress::Progress;
@@ -144,24 +146,6 @@ impl Pull {
     }
 }
 
-/// A password that others can read is no secret.
-#[cfg(unix)]
-fn private(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let found = std::fs::metadata(path).map_err(|cause| io_error(path, &cause))?;
-    let mode = found.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(fail(Kind::Denied, "key_mode", &[&path.display(), &format!("{mode:o}")])
-        .hint("key_mode_hint", &[&path.display()]))
-}
-
-#[cfg(not(unix))]
-fn private(_: &Path) -> Result<()> {
-    Ok(())
-}
-
 impl Reader {
     /// Connects, and finds the allowed columns in the table: what the contract drops is never asked for.
     async fn open(
@@ -187,7 +171,7 @@ impl Reader {
         let mut columns = Vec::new();
         for (column, at) in contract.columns.iter().zip(&header.positions) {
             if let Some(at) = at.filter(|_| column.protect != Protect::Drop) {
-                let name = quoted(&names[at]);
+                let name = format!("t.{}", quoted(&names[at]));
                 let read = match *all.columns()[at].type_() {
                     Type::TIMESTAMPTZ => format!("to_char({name}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
                     _ => format!("{name}::text"),
@@ -198,7 +182,8 @@ impl Reader {
         let missing = || fail(Kind::Input, "pull_watermark_missing", &[&pull.watermark, &pull.table]);
         let mark = all.columns().iter().find(|column| column.name() == pull.watermark);
         let kind = mark.ok_or_else(missing)?.type_().clone();
-        let mark = quoted(&pull.watermark);
+        // named by its table, or a column of the output with its name would be meant, and that is a text
+        let mark = format!("t.{}", quoted(&pull.watermark));
         let since = match since {
             None => String::new(),
             Some(since) => {
@@ -212,7 +197,7 @@ impl Reader {
             }
         };
         let select = format!(
-            "COPY (SELECT {mark}::text AS {}, {} FROM {table}{since} ORDER BY {mark} NULLS FIRST) \
+            "COPY (SELECT {mark}::text AS {}, {} FROM {table} AS t{since} ORDER BY {mark} NULLS FIRST) \
              TO STDOUT WITH (FORMAT csv, HEADER)",
             quoted(WATERMARK),
             columns.join(", "),
@@ -300,8 +285,10 @@ impl Ingest<'_> {
         let lost = |cause: tokio_postgres::Error| failed(pull, &cause);
         let rows = reader.client.copy_out(reader.select.as_str()).await.map_err(lost)?;
         pin_mut!(rows);
-        let mut page = Page::default();
-        page.last = since.unwrap_or_default();
+        let mut page = Page {
+            last: since.unwrap_or_default(),
+            ..Page::default()
+        };
         loop {
             let message = rows.next().await;
             let ended = !matches!(message, Some(Ok(_)));

@@ -17,7 +17,8 @@ use crate::contract::{Contract, Known, Resend};
 use crate::engine::session::Rows;
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail};
-use crate::ingest::batch::{Ingest, Report, layout};
+use crate::ingest::account::Report;
+use crate::ingest::batch::{Ingest, layout};
 use crate::lake::{Staged, Table};
 
 /// Columns that say where a row came from and not what it says.

@@ -26,6 +26,17 @@ pub struct Assigned {
     pub bytes: u64,
 }
 
+impl Assigned {
+    fn new(site: &Site, contract: &Contract, (source, bytes): (Source, u64)) -> Assigned {
+        Assigned {
+            contract: contract.clone(),
+            shown: relative(site.root(), &source.path()),
+            bytes,
+            source,
+        }
+    }
+}
+
 /// The contracts of a site.
 ///
 /// # Errors
@@ -104,12 +115,7 @@ pub async fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>
         let opened = opened
             .await
             .map_err(|cause| fail(Kind::Bug, "parser_died", &[&contract.from]).because(cause))?;
-        assigned.extend(opened.into_iter().map(|(source, bytes)| Assigned {
-            contract: contract.clone(),
-            shown: relative(site.root(), &source.path()),
-            bytes,
-            source,
-        }));
+        assigned.extend(opened.into_iter().map(|found| Assigned::new(site, contract, found)));
     }
     Ok(assigned)
 }
@@ -131,20 +137,18 @@ fn within(source: Source, member: Option<&str>) -> Vec<(Source, u64)> {
     if meant.is_empty() {
         return vec![(source, 0)];
     }
-    let sized = meant.into_iter().map(|source| (bytes(&source), source));
-    sized.map(|(bytes, source)| (source, bytes)).collect()
+    let sized = |source| {
+        let bytes = bytes(&source);
+        (source, bytes)
+    };
+    meant.into_iter().map(sized).collect()
 }
 
 /// A file that a person named, or what it holds.
 pub fn named_files(site: &Site, contract: &Contract, path: &std::path::Path) -> Vec<Assigned> {
     within(Source::from(path.to_owned()), contract.member.as_deref())
         .into_iter()
-        .map(|(source, bytes)| Assigned {
-            contract: contract.clone(),
-            shown: relative(site.root(), &source.path()),
-            bytes,
-            source,
-        })
+        .map(|found| Assigned::new(site, contract, found))
         .collect()
 }
 

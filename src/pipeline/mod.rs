@@ -6,6 +6,7 @@
 pub mod definition;
 pub mod files;
 mod intake;
+pub mod leftovers;
 pub mod pages;
 pub mod plan;
 pub mod purge;

@@ -172,7 +172,7 @@ fn site(port: u16, extra: &str) -> (tempfile::TempDir, String) {
          {extra}\n[columns]\n\
          alarm_no = {{ protect = \"public\", required = true }}\nreported_at = {{ type = \"timestamp\", protect = \"public\" }}\n\
          category = {{ protect = \"public\" }}\npriority = {{ type = \"int\", protect = \"public\" }}\n\
-         note = {{ protect = \"drop\" }}\nis_open = {{ type = \"bool\", protect = \"public\" }}\n"
+         note = {{ protect = \"drop\" }}\nupdated_at = {{ type = \"timestamp\", protect = \"public\" }}\nis_open = {{ type = \"bool\", protect = \"public\" }}\n"
     );
     std::fs::write(contracts.join("pulled.toml"), contract).expect("a contract");
     let word = site.path().join("keys/database.word");

@@ -115,6 +115,21 @@ fn every_container_gives_the_rows_of_the_table_in_it() {
     );
     ok(&["--site", &at, "--quiet", "ingest"]);
     assert_eq!(count(site.path(), "SELECT count(*) AS n FROM ops.ingest"), 5);
+    // what was read still lies there, and the operator is told
+    std::fs::write(inbox.join("csv/late.csv"), "x").expect("a file");
+    let doctor = ok(&["--site", &at, "doctor"]);
+    assert!(doctor.contains("new 1, stored 5"), "{doctor}");
+    // a draft reads what an ingest reads
+    let file = inbox.join("parquet/calls.parquet").display().to_string();
+    let draft = ok(&["--site", &at, "contract", "infer", &file]);
+    assert!(
+        draft.contains("*.parquet\"") && !draft.contains("format = \"ndjson\""),
+        "{draft}"
+    );
+    assert!(
+        draft.contains("from = \"警情编号\"") && draft.contains("type = \"timestamp\""),
+        "{draft}"
+    );
 }
 
 /// Rows of a sheet are told by the numbers a person sees beside them.

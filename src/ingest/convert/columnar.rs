@@ -14,6 +14,8 @@ use crate::ingest::source::ReadSeek;
 
 /// Rows turned at once: a dictionary can make a large text of every one of them.
 const BATCH_ROWS: usize = 64;
+/// Bytes of text made at once, about.
+const BATCH_BYTES: usize = 1 << 20;
 
 fn broken(cause: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::InvalidData, cause.to_string())
@@ -109,11 +111,17 @@ pub(in crate::ingest) fn open(mut file: Box<dyn ReadSeek>, wanted: &dyn Fn(&str)
         .map_err(broken)?;
     let reader = piped(move |out: &mut Out| {
         for batch in batches {
-            let mut text = Vec::new();
-            let mut writer = LineDelimitedWriter::new(&mut text);
-            writer.write(&batch.map_err(broken)?).map_err(broken)?;
-            writer.finish().map_err(broken)?;
-            out.lines(&text)?;
+            let batch = batch.map_err(broken)?;
+            // of large rows fewer at once, so that the texts of them all never stand beside each other
+            let step = (BATCH_ROWS * BATCH_BYTES / batch.get_array_memory_size().max(1)).clamp(1, BATCH_ROWS);
+            for from in (0..batch.num_rows()).step_by(step) {
+                let mut text = Vec::new();
+                let mut writer = LineDelimitedWriter::new(&mut text);
+                let rows = batch.slice(from, step.min(batch.num_rows() - from));
+                writer.write(&rows).map_err(broken)?;
+                writer.finish().map_err(broken)?;
+                out.lines(&text)?;
+            }
         }
         Ok(())
     });

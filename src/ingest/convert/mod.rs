@@ -8,6 +8,7 @@ mod columnar;
 mod geo;
 mod sheet;
 mod viid;
+mod workbook;
 
 use std::io::{Error, ErrorKind, Read, Result};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -90,6 +91,22 @@ pub(super) fn open(source: &Source, contract: &Contract) -> Result<Option<Conver
             let reader = super::open::unpacked_bytes(source, None)?;
             of_records(piped(move |out| viid::messages(reader, object, out)))
         }
+    })
+}
+
+/// A source that is no text as JSON lines, where there is no contract yet; `None` for texts.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn sample(source: &Source) -> Result<Option<Box<dyn Read + Send>>> {
+    Ok(match source.ending().as_str() {
+        "xlsx" => Some(sheet::open(source.seekable()?, None, 0, None)?.reader),
+        "parquet" => Some(columnar::open(source.seekable()?, &|_| true)?.reader),
+        "geojson" => {
+            let reader = super::open::unpacked_bytes(source, None)?;
+            Some(piped(move |out| geo::geojson(reader, out)))
+        }
+        _ => None,
     })
 }
 

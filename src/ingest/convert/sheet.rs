@@ -4,140 +4,30 @@
 //! numbers without a decimal point, formulas as their stored results. An error such as `#N/A` is a text,
 //! so that the contract refuses it instead of nobody noticing. Rows keep their numbers.
 
-use std::io::{Error, ErrorKind, Read, Result as IoResult, Seek};
+use std::io::{Error, Result as IoResult};
 use std::sync::mpsc::sync_channel;
 
 use calamine::{DataRef, ExcelDateTime, Reader, SheetVisible, Xlsx, XlsxError};
 use serde_json::{Map, Value};
 
+use super::workbook::{invalid, measured};
 use super::{Converted, Out, piped};
 use crate::contract::Reason;
 use crate::ingest::source::ReadSeek;
 
-/// Bytes that all parts of a workbook unpack to.
-const MOST_BYTES: u64 = 2 << 30;
-/// Bytes that the texts and styles of a workbook unpack to; they are held in memory.
-const MOST_HELD: u64 = 256 << 20;
-/// How many bytes one packed byte may become; sheets of numbers reach some thirty.
-const MOST_GROWTH: u64 = 200;
-/// Bytes that a workbook may always unpack to.
-const HARMLESS_BYTES: u64 = 32 << 20;
 /// Columns of a sheet.
 const MOST_COLUMNS: u32 = 16_384;
 /// Rows of a sheet.
 const MOST_ROWS: u32 = 1_048_576;
-/// Letters and digits of a cell's name, `XFD1048576`.
-const NAME_PARTS: (usize, usize) = (3, 7);
 /// Whole numbers beyond this, and their neighbours, are no longer told apart by the sheet itself.
 const EXACT: f64 = 1e15;
 /// The first serial number of a day that no sheet knows, 10000-01-01.
 const LAST_DAY: f64 = 2_958_466.0;
 
-fn invalid(words: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidData, words.into())
-}
-
 fn broken(cause: XlsxError) -> Error {
     match cause {
         XlsxError::Io(cause) => cause,
         other => invalid(other.to_string()),
-    }
-}
-
-/// Refuses a workbook that unpacks beyond all measure, by unpacking its parts once without keeping
-/// anything: what its directory states can be a lie.
-fn measured(book: &mut (impl Read + Seek)) -> IoResult<()> {
-    let too_large = |words: String| Error::new(ErrorKind::FileTooLarge, words);
-    let mut archive = zip::ZipArchive::new(&mut *book).map_err(|cause| invalid(cause.to_string()))?;
-    let (mut packed, mut all) = (0, 0);
-    for at in 0..archive.len() {
-        let mut part = archive.by_index(at).map_err(|cause| invalid(cause.to_string()))?;
-        packed += part.compressed_size().max(1);
-        let name = String::from_utf8_lossy(part.name_raw()).to_ascii_lowercase();
-        // texts, styles, the list of sheets: everything but the sheets and pictures is held
-        let held = name.ends_with(".xml") && !name.contains("worksheets/");
-        let most = if held { MOST_HELD } else { MOST_BYTES };
-        let mut names = CellNames::default();
-        let bytes = std::io::copy(&mut (&mut part).take(most + 1), &mut names)?;
-        if names.wrong && name.contains("worksheets/") {
-            return Err(invalid("a sheet names a cell that no sheet has"));
-        }
-        all += bytes;
-        if bytes > most || all > MOST_BYTES || (all > HARMLESS_BYTES && all / packed > MOST_GROWTH) {
-            return Err(too_large(format!("a workbook that unpacks to more than {all} bytes")));
-        }
-    }
-    book.rewind()
-}
-
-/// Looks whether the names of cells in the XML of a sheet are names that a sheet has: the reader below
-/// counts with them before it looks.
-#[derive(Default)]
-struct CellNames {
-    /// The last bytes outside of a name.
-    last: [u8; 6],
-    /// The quote that ends the name.
-    quote: Option<u8>,
-    name: Vec<u8>,
-    wrong: bool,
-}
-
-impl CellNames {
-    /// `A1`, `$B$2`, `3` or `A1:B2`, the first not behind the second.
-    fn judge(&mut self) {
-        let part = |name: &[u8]| -> Option<(u64, u64)> {
-            let name: Vec<u8> = name.iter().copied().filter(|byte| *byte != b'$').collect();
-            let letters = name.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-            let digits = &name[letters..];
-            if letters > NAME_PARTS.0 || digits.len() > NAME_PARTS.1 || !digits.iter().all(u8::is_ascii_digit) {
-                return None;
-            }
-            let column = name[..letters]
-                .iter()
-                .fold(0, |sum, byte| sum * 26 + u64::from(byte & 31));
-            Some((
-                column,
-                digits.iter().fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0')),
-            ))
-        };
-        self.wrong |= match self.name.iter().position(|byte| *byte == b':') {
-            None => part(&self.name).is_none(),
-            Some(at) => match (part(&self.name[..at]), part(&self.name[at + 1..])) {
-                (Some(first), Some(second)) => first.0 > second.0 || first.1 > second.1,
-                _ => true,
-            },
-        };
-    }
-}
-
-impl std::io::Write for CellNames {
-    fn write(&mut self, bytes: &[u8]) -> IoResult<usize> {
-        const LONGEST: usize = 64;
-        for byte in bytes {
-            let Some(quote) = self.quote else {
-                self.last.rotate_left(1);
-                self.last[5] = *byte;
-                // `r` of a cell or row, `ref` of what a sheet covers
-                let is_name = matches!(
-                    self.last,
-                    [_, _, b' ', b'r', b'=', b'"' | b'\''] | [b' ', b'r', b'e', b'f', b'=', b'"' | b'\'']
-                );
-                self.quote = is_name.then_some(*byte);
-                continue;
-            };
-            if *byte == quote || self.name.len() > LONGEST {
-                self.judge();
-                self.quote = None;
-                self.name.clear();
-            } else {
-                self.name.push(*byte);
-            }
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> IoResult<()> {
-        Ok(())
     }
 }
 
@@ -377,32 +267,8 @@ fn moment(when: &ExcelDateTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
     use calamine::ExcelDateTimeType;
-
-    #[test]
-    fn names_of_cells_are_judged_across_writes() {
-        let wrong = |xml: &str| {
-            let mut names = CellNames::default();
-            for part in xml.as_bytes().chunks(3) {
-                names.write_all(part).expect("memory");
-            }
-            names.wrong
-        };
-        assert!(!wrong(
-            "<dimension ref=\"A1:XFD1048576\"/><row r=\"1\"><c r=\"A1\" s=\"1\"/></row>"
-        ));
-        for xml in [
-            "<c r=\"ABCD1\"/>",
-            "<row r=\"4294967295\"/>",
-            "<dimension ref=\"B2:A1\"/>",
-            "<c r=\"1A\"/>",
-        ] {
-            assert!(wrong(xml), "{xml}");
-        }
-    }
 
     #[test]
     fn cells_say_what_a_person_sees() {

@@ -320,10 +320,15 @@ fn settings(plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// Endings of sources that are looked at as JSON lines and are none.
+const CONVERTED: [&str; 4] = [".xlsx", ".parquet", ".geojson", ".shp"];
+
 /// The ending of the source files, as a pattern has it.
 fn ending(plan: &Plan) -> String {
     let name = plan.files.first().map(String::as_str).unwrap_or_default();
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    // of a file in an archive, the archive is what is sent
+    let name = name.split('!').next().unwrap_or_default();
     let packed = [".gz", ".zst"]
         .into_iter()
         .find(|ending| name.ends_with(ending))
@@ -341,6 +346,8 @@ fn written(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     let encoding = setting("encoding", &quoted(plan.encoding.label), &plan.encoding.why);
     match &plan.layout {
+        // the loader tells these by the ending of `from`
+        Layout::Ndjson if CONVERTED.contains(&ending(plan).as_str()) => {}
         Layout::Ndjson => lines.push(setting("format", "\"ndjson\"", "one JSON object a line")),
         Layout::JsonArray => lines.push("format = \"ndjson\"  # decide: the file is one JSON list".to_owned()),
         Layout::Delimited(form) => {

@@ -83,7 +83,7 @@ pub(in crate::ingest) fn shapefile(shape: Shape, out: &mut Out) -> Result<()> {
             continue;
         }
         match (table.attributes(), place(&content)) {
-            (Err(field), _) => out.refuse(Reason::Undecodable, &field)?,
+            (Err(field), _) => out.refuse(Reason::Undecodable, field)?,
             (Ok(_), None) => out.refuse(Reason::Area, GEOMETRY)?,
             (Ok(attributes), Some(place)) => out.object(&Row {
                 attributes: &attributes,
