@@ -249,7 +249,8 @@ pub fn io_error(path: &std::path::Path, cause: &std::io::Error) -> Error {
         | std::io::ErrorKind::InvalidInput
         | std::io::ErrorKind::InvalidData
         | std::io::ErrorKind::UnexpectedEof => Kind::Input,
-        std::io::ErrorKind::FileTooLarge => Kind::Limit,
+        // the system's own limit is a full disk; ours is said without it
+        std::io::ErrorKind::FileTooLarge if cause.raw_os_error().is_none() => Kind::Limit,
         _ => Kind::Unavailable,
     };
     fail(kind, "file_failed", &[&path.display()]).because(cause)

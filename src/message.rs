@@ -45,6 +45,11 @@ impl Message {
         }
     }
 
+    /// Whether it names this.
+    pub fn names(&self, what: &str) -> bool {
+        self.args.iter().any(|arg| arg == what)
+    }
+
     /// The catalogue key.
     pub fn key(&self) -> &'static str {
         self.key

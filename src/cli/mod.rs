@@ -108,10 +108,12 @@ fn start(cli: &Cli, printer: &Printer) -> Result<()> {
         .build()
         .map_err(|cause| fail(Kind::Unavailable, "runtime_failed", &[]).because(cause))?;
     let outcome = runtime.block_on(async {
+        // heard from the first moment on, before anything is begun
+        let mut stop = Signals::new();
         tokio::select! {
+            biased;
+            signal = stop.next() => Err(fail(signal, "interrupted", &[])),
             outcome = dispatch(cli, printer) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(fail(Kind::Interrupted, "interrupted", &[])),
-            () = terminated() => Err(fail(Kind::Terminated, "interrupted", &[])),
         }
     });
     // threads may still hold a file; they have nothing to finish, and shutting the runtime down under
@@ -120,14 +122,49 @@ fn start(cli: &Cli, printer: &Printer) -> Result<()> {
     outcome
 }
 
-/// Waits for SIGTERM; for ever where there is no such signal.
-async fn terminated() {
-    #[cfg(unix)]
-    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        signal.recv().await;
-        return;
+/// The signals that end the program in good order.
+#[cfg(unix)]
+struct Signals(Option<[tokio::signal::unix::Signal; 2]>);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Signals {
+        use tokio::signal::unix::{SignalKind, signal};
+        let both = signal(SignalKind::interrupt()).and_then(|interrupt| {
+            let terminate = signal(SignalKind::terminate())?;
+            Ok([interrupt, terminate])
+        });
+        Signals(both.ok())
     }
-    std::future::pending().await
+
+    /// The kind of the next one.
+    async fn next(&mut self) -> Kind {
+        match &mut self.0 {
+            Some([interrupt, terminate]) => tokio::select! {
+                _ = interrupt.recv() => Kind::Interrupted,
+                _ = terminate.recv() => Kind::Terminated,
+            },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The signal that ends the program in good order.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Signals {
+        Signals
+    }
+
+    async fn next(&mut self) -> Kind {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Kind::Interrupted,
+            Err(_) => std::future::pending().await,
+        }
+    }
 }
 
 async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {

@@ -58,10 +58,11 @@ impl Lake {
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed)?;
         let fence = text.trim().parse::<u64>().unwrap_or(0) + 1;
-        file.seek(SeekFrom::Start(0))
-            .and_then(|_| file.set_len(0))
-            .map_err(failed)?;
-        file.write_all(fence.to_string().as_bytes())
+        // over the old number, which is never longer: a full disk must not start the count again
+        let fence_text = fence.to_string();
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        file.write_all(fence_text.as_bytes())
+            .and_then(|()| file.set_len(fence_text.len() as u64))
             .and_then(|()| file.sync_all())
             .map_err(failed)?;
         Ok(Lease { _file: file, fence })
@@ -79,12 +80,7 @@ impl Lake {
         match std::fs::read_to_string(&path) {
             Ok(known) if known.trim() == check.to_string() => Ok(()),
             Ok(_) => Err(fail(Kind::Conflict, "key_changed", &[]).hint("key_changed_hint", &[])),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-                let mut file = File::create(&path).map_err(failed)?;
-                file.write_all(check.to_string().as_bytes())
-                    .and_then(|()| file.sync_all())
-                    .map_err(failed)
-            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => self.renewed_key(check),
             Err(cause) => Err(failed(cause)),
         }
     }

@@ -38,10 +38,11 @@ impl std::fmt::Display for DurableStore {
     }
 }
 
-fn failed(cause: std::io::Error) -> Error {
-    Error::Generic {
+/// What the system said of a path, with the path: it says only what, never where.
+fn failed(path: &FilePath) -> impl Fn(std::io::Error) -> Error {
+    move |cause| Error::Generic {
         store: "DurableStore",
-        source: Box::new(cause),
+        source: format!("{}: {cause}", path.display()).into(),
     }
 }
 
@@ -59,8 +60,8 @@ fn put(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let folder = path
         .parent()
-        .ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
-    std::fs::create_dir_all(folder).map_err(failed)?;
+        .ok_or_else(|| failed(path)(std::io::ErrorKind::InvalidInput.into()))?;
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     // the `#` keeps staged files out of listings, as the inner store does
     let mut staged = path.as_os_str().to_owned();
@@ -83,7 +84,7 @@ fn put(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
             path: path.display().to_string(),
             source: Box::new(cause),
         },
-        _ => failed(cause),
+        _ => failed(path)(cause),
     })?;
     sync_folders(folder)
 }
@@ -97,7 +98,7 @@ fn sync_folders(folder: &FilePath) -> Result<()> {
     {
         File::open(folder)
             .and_then(|handle| handle.sync_all())
-            .map_err(failed)?;
+            .map_err(failed(folder))?;
     }
     Ok(())
 }
@@ -118,7 +119,9 @@ impl MultipartUpload for DurableUpload {
         let result = self.inner.complete().await?;
         let path = self.path.clone();
         blocking(move || {
-            File::open(&path).and_then(|file| file.sync_all()).map_err(failed)?;
+            File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(failed(&path))?;
             path.parent().map_or(Ok(()), sync_folders)
         })
         .await?;

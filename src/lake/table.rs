@@ -135,6 +135,8 @@ impl Lake {
         self.open_table(name, location, None).await
     }
 
+    /// The places of a table that hold one, oldest first. A place without a first commit was never born: a
+    /// disk that was full leaves such, and the next birth takes it.
     async fn locations(&self, name: &str) -> Result<Vec<String>> {
         let folder = self.object(&format!("tables/{}", name.replace('.', "/")))?;
         let listed = self
@@ -148,7 +150,16 @@ impl Lake {
             .filter_map(|path| path.filename()?.parse().ok())
             .collect();
         numbers.sort_unstable();
-        Ok(numbers.into_iter().map(|number| number.to_string()).collect())
+        let mut born = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let log = folder.clone().join(number.to_string()).join("_delta_log");
+            let commits = self.store.list_with_delimiter(Some(&log)).await;
+            let commits = commits.map_err(|cause| store_error("tables", cause))?;
+            if !commits.objects.is_empty() {
+                born.push(number.to_string());
+            }
+        }
+        Ok(born)
     }
 
     /// The names of all tables in the lake.

@@ -166,14 +166,17 @@ async fn matching(site: &Site, pattern: &str) -> Result<Vec<Source>> {
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(cause) => return Err(io_error(&folder, &cause)),
+        // a folder that cannot be looked into stands for its files, and says why when their turn comes
+        Err(_) => return Ok(vec![Source::from(folder)]),
     };
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|cause| io_error(&folder, &cause))?;
         let found_name = entry.file_name();
         let found_name = found_name.to_string_lossy();
-        if fits(name, &found_name) && !is_companion(&found_name) && entry.path().is_file() {
+        // what cannot be looked at is a source too, and says why when its turn comes
+        let is_folder = std::fs::metadata(entry.path()).is_ok_and(|found| found.is_dir());
+        if fits(name, &found_name) && !is_companion(&found_name) && !is_folder {
             found.push(entry.path());
         }
     }

@@ -96,7 +96,7 @@ impl Run<'_> {
             let Err(error) = done else { continue };
             record.step("ingest", &file.shown, "failed", 0, error.render(Language::English));
             // a source that is wrong says so and the others go on; a lake that fails ends the ingest
-            if !is_of_the_source(&error) {
+            if !is_of_the_source(&error, file) {
                 return Err(error);
             }
             refused.push((file.shown.clone(), error));
@@ -106,11 +106,12 @@ impl Run<'_> {
 }
 
 /// Whether an error is about one source and says nothing of the others.
-fn is_of_the_source(error: &Error) -> bool {
-    let gone = error.kind() == Kind::Missing && error.key() == "file_failed";
+fn is_of_the_source(error: &Error, file: &Assigned) -> bool {
+    let path = file.source.path().display().to_string();
+    let own = error.key() == "file_failed" && (error.kind() == Kind::Missing || error.message().names(&path));
     let changed = error.key() == "source_changed";
     let unreached = error.key() == "pull_failed";
-    gone || changed || unreached || matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit | Kind::Check)
+    own || changed || unreached || matches!(error.kind(), Kind::Input | Kind::Denied | Kind::Limit | Kind::Check)
 }
 
 /// Success, or the refused files as one error after everything else was done.

@@ -283,7 +283,7 @@ impl Drop for Mounted {
 #[test]
 fn a_write_that_fails_in_the_middle_loses_nothing() {
     // small limits stop locks, logs and accounts, large ones the data files of each month
-    let blocks: Vec<u64> = (0..26).chain([32, 48, 64, 80, 96, 112]).collect();
+    let blocks: Vec<u64> = (0..25).chain([32, 48, 64, 80, 112]).collect();
     let errors = Trial::new(stored()).sweep(&blocks, limited);
     assert!(errors >= Some(30), "only {errors:?} limits were hit");
 }
@@ -472,7 +472,7 @@ fn a_batch_is_known_after_its_log_was_summed_up_and_tidied() {
         let last = std::fs::read(log.join("_last_checkpoint")).expect("a sum");
         let last: Value = serde_json::from_slice(&last).expect("JSON");
         let version = last["version"].as_u64().expect("a version") as usize;
-        assert!(version >= 15, "{last}");
+        assert!(version >= 10, "{last}");
         // from here on the sum alone knows of the first batch
         for commit in &commits(log)[..version] {
             std::fs::remove_file(commit).expect("a commit");
@@ -527,7 +527,7 @@ fn of_many_ingests_of_one_batch_at_once_one_stores() {
 
 /// What of a large table can be compared at once: each row changes some of it.
 fn sums(site: &Path) -> Vec<String> {
-    let sql = "SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(n) AS total, sum(length(note)) AS notes, \
+    let sql = "SELECT count(*) AS visits, count(DISTINCT id) AS ids, sum(n) AS total, sum(length(note)) AS notes, \
                sum(source_line) AS lines, sum(row_key % 1000003) AS keys FROM source.visit";
     let sums = select(site, "source.visit", sql).into_iter().map(|row| row.to_string());
     sums.chain(table(site, "source.call")).collect()
@@ -562,7 +562,7 @@ fn a_signal_ends_an_ingest_and_a_rerun_goes_on() {
     let whole = timed(calm.path()).min(timed(again(base.path()).path()));
     let (after, ops) = (sums(calm.path()), table(calm.path(), "ops.ingest"));
     let (mut stopped, mut longest) = (0, Duration::ZERO);
-    for tenth in [1, 3, 5, 7, 9] {
+    for tenth in [1, 3, 4, 6, 8] {
         let dir = again(base.path());
         for (signal, times, code) in [("TERM", 1, 143), ("INT", 1, 130), ("TERM", 2, 143), ("INT", 2, 130)] {
             let case = format!("{times} × {signal} after {tenth} tenths");
