@@ -63,7 +63,9 @@ async fn rotate(opened: &Opened, printer: &Printer) -> Result<()> {
     }
     let contracts = contracts(&opened.site)?;
     let (tables, rows) = opened.run(&old)?.renew_key(&contracts, &next).await?;
-    std::fs::rename(&path, &current).map_err(failed)?;
+    std::fs::rename(&path, &current)
+        .and_then(|()| sync_folder(&current))
+        .map_err(failed)?;
     printer.say("key_renewed", &[&next.id(), &tables, &rows]);
     printer.say("key_renewed_next", &[]);
     Ok(())
@@ -71,11 +73,26 @@ async fn rotate(opened: &Opened, printer: &Printer) -> Result<()> {
 
 /// Writes a file that its owner alone can read from the first moment, and that outlives a power cut.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(".new");
+    let staged = PathBuf::from(staged);
+    // what a killed writer left here is no key yet
+    let _ = std::fs::remove_file(&staged);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = options.open(&staged)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    std::fs::rename(&staged, path)?;
+    sync_folder(path)
+}
+
+/// Makes the names in the folder of a file outlive a power cut.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }

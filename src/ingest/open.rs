@@ -125,7 +125,7 @@ pub(super) fn batch_id(contract: &str, source: &Source) -> Result<(String, Strin
     let failed = |cause: std::io::Error| io_error(&source.path(), &cause);
     let origin = source.name();
     let mut hash = Sha256::new();
-    let mut file = source.reader().map_err(failed)?;
+    let mut file = source.whole().map_err(failed)?;
     let mut buffer = vec![0u8; BUFFER_BYTES];
     loop {
         match file.read(&mut buffer).map_err(failed)? {

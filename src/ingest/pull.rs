@@ -49,10 +49,20 @@ fn failed(pull: &Pull, cause: &tokio_postgres::Error) -> Error {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => Kind::Denied,
         // invalid authorization, of every kind
         Some(code) if code.code().starts_with("28") => Kind::Denied,
+        // a value that the database cannot turn into a text, or compare
+        Some(code) if code.code().starts_with("22") => Kind::Input,
         _ => Kind::Unavailable,
     };
     let words = match cause.as_db_error() {
-        Some(said) => format!("{}: {}", said.code().code(), said.message()),
+        // of connections, rights, names and resources; the words of other classes hold values of rows
+        Some(said)
+            if ["08", "28", "42", "53", "57"]
+                .iter()
+                .any(|class| said.code().code().starts_with(class)) =>
+        {
+            format!("{}: {}", said.code().code(), said.message())
+        }
+        Some(said) => said.code().code().to_owned(),
         None => cause.to_string(),
     };
     fail(kind, "pull_failed", &[&pull.url, &pull.table]).because(words)
@@ -187,13 +197,20 @@ impl Reader {
         let since = match since {
             None => String::new(),
             Some(since) => {
-                let back = match kind {
-                    Type::INT2 | Type::INT4 | Type::INT8 | Type::NUMERIC => pull.overlap.to_string(),
-                    _ => format!("interval '{} seconds'", pull.overlap),
+                let name = quoted(kind.name());
+                let since = literal(since);
+                let from = match kind {
+                    Type::INT2 | Type::INT4 | Type::INT8 | Type::NUMERIC => {
+                        format!("{since}::{name} - {}", pull.overlap)
+                    }
+                    // one row of the future must not hide all that come before it
+                    _ => format!(
+                        "least({since}::{name}, now()::{name}) - interval '{} seconds'",
+                        pull.overlap
+                    ),
                 };
                 // rows without a watermark come every time: nothing else tells whether they are new
-                let kind = quoted(kind.name());
-                format!(" WHERE {mark} >= {}::{kind} - {back} OR {mark} IS NULL", literal(since))
+                format!(" WHERE {mark} >= {from} OR {mark} IS NULL")
             }
         };
         let select = format!(
@@ -225,8 +242,11 @@ impl Page {
             self.header = rest.to_vec();
             return;
         }
-        // a row without a watermark comes before all others and moves nothing
-        if !mark.is_empty() {
+        // a row without a watermark moves nothing, nor does one whose watermark is no point
+        if !matches!(
+            mark,
+            b"" | b"NaN" | b"Infinity" | b"-Infinity" | b"infinity" | b"-infinity"
+        ) {
             self.last = String::from_utf8_lossy(mark).into_owned();
         }
         self.rows.extend_from_slice(rest);

@@ -179,6 +179,11 @@ impl Source {
         if let Some(member) = &self.member {
             looked.bytes = member.bytes;
         }
+        for part in self.parts() {
+            let found = std::fs::metadata(&part).map_err(|cause| io_error(&part, &cause))?;
+            looked.bytes += found.len();
+            looked.modified = looked.modified.max(found.modified().ok());
+        }
         Ok(looked)
     }
 
@@ -191,6 +196,18 @@ impl Source {
             return Ok(());
         }
         Err(fail(Kind::Conflict, "source_changed", &[&shown]).hint("source_changed_hint", &[]))
+    }
+
+    /// The other parts of a shapefile on this machine: its attributes say as much as its shapes.
+    pub fn parts(&self) -> Vec<PathBuf> {
+        let Some(path) = self.file().filter(|_| self.ending() == "shp") else {
+            return Vec::new();
+        };
+        let named = ["dbf", "prj", "cpg", "shx"].into_iter();
+        let both = named.flat_map(|ending| [ending.to_owned(), ending.to_ascii_uppercase()]);
+        both.map(|ending| path.with_extension(ending))
+            .filter(|part| part.exists())
+            .collect()
     }
 
     /// What lies beside it under its name with this ending added; for a member, beside its archive.
@@ -237,6 +254,19 @@ impl Source {
             Some(member) => member.reader(self.outer()?),
             None => Ok(Box::new(self.outer()?)),
         }
+    }
+
+    /// Everything that tells it from another: its bytes, and those of the attributes of a shapefile.
+    pub(super) fn whole(&self) -> IoResult<Box<dyn Read + Send>> {
+        let mut reader = self.reader()?;
+        if self.ending() == "shp" {
+            for part in ["dbf", "prj"] {
+                if let Some(sibling) = self.sibling(part)? {
+                    reader = Box::new(reader.chain(sibling));
+                }
+            }
+        }
+        Ok(reader)
     }
 
     /// Its bytes, to be read from any place.

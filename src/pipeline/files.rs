@@ -77,13 +77,17 @@ fn personal(contract: &Contract, files: &[SiteFile]) -> Vec<Problem> {
         .collect()
 }
 
+/// What a contract claims: a path, the files of an archive that it means, and its table. A file can feed
+/// several tables, each by one contract.
+type Claim<'a> = (PathBuf, Option<&'a str>, &'a str);
+
 /// The files of the contracts, in the order of their paths; the files of a ZIP archive are files of
 /// their own. A file that several contracts of one table name belongs to the most exact name.
 ///
 /// # Errors
 /// `Unavailable` or `Denied` where a folder or store cannot be read.
 pub async fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>> {
-    let mut claims: BTreeMap<(PathBuf, Option<&str>), (usize, &Contract, Source)> = BTreeMap::new();
+    let mut claims: BTreeMap<Claim<'_>, (usize, &Contract, Source)> = BTreeMap::new();
     let databases = contracts.iter().filter(|contract| contract.pull.is_some());
     let mut assigned: Vec<Assigned> = databases
         .map(|contract| Assigned {
@@ -100,7 +104,7 @@ pub async fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>
             usize::MAX
         };
         for source in matching(site, &contract.from).await? {
-            let name = (source.path(), contract.member.as_deref());
+            let name = (source.path(), contract.member.as_deref(), contract.into.as_str());
             let claim = claims
                 .entry(name)
                 .or_insert_with(|| (exactness, contract, source.clone()));
@@ -109,7 +113,7 @@ pub async fn assign(site: &Site, contracts: &[Contract]) -> Result<Vec<Assigned>
             }
         }
     }
-    for ((_, member), (_, contract, source)) in claims {
+    for ((_, member, _), (_, contract, source)) in claims {
         let member = member.map(str::to_owned);
         let opened = tokio::task::spawn_blocking(move || within(source, member.as_deref()));
         let opened = opened

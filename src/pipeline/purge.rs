@@ -13,7 +13,7 @@ use crate::config::settings::Limits;
 use crate::contract::Contract;
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail, io_error};
-use crate::ingest::{Looked, arrival, batch};
+use crate::ingest::{Looked, Source, arrival, batch, sources_in};
 use crate::lake::{Lake, Release};
 use crate::pipeline::files::Assigned;
 use crate::pipeline::run::{Outcome, Record, Run};
@@ -137,9 +137,16 @@ impl Run<'_> {
         }
         for (holder, due) in holders {
             // an archive goes with the last of its files; a newer file of the name was never read
-            let all = files.iter().filter(|file| file.source.holder() == Some(holder)).count();
+            let assigned = files.iter().filter(|file| file.source.holder() == Some(holder)).count();
+            // what no contract of this run reads is still somebody's
+            let source = Source::from(holder.to_owned());
+            let sent = sources_in(&source).ok().flatten().map_or(1, |members| members.len());
+            let all = assigned.max(sent);
             if due.len() < all || due.iter().any(|(file, looked)| look(file).as_ref() != Some(looked)) {
                 continue;
+            }
+            for part in source.parts() {
+                std::fs::remove_file(&part).map_err(|cause| io_error(&part, &cause))?;
             }
             remove(holder)?;
             for (file, _) in due {

@@ -62,6 +62,9 @@ impl Run<'_> {
     pub async fn renew_key(&self, contracts: &[Contract], next: &SiteKey) -> Result<(usize, u64)> {
         let wait = self.site.settings.limits.lease_wait_seconds;
         let lease = self.lake.lease("site", wait).await?;
+        // laid over another key than the lake's, the new one would close it for good
+        let known = self.lake.same_key(key_check(self.key));
+        known.or_else(|error| self.lake.same_key(key_check(next)).map_err(|_| error))?;
         let mut by_table: BTreeMap<&str, &Contract> = BTreeMap::new();
         // counts hold no token, and their identities are of their batch alone
         for contract in contracts.iter().filter(|contract| contract.land != Land::Counts) {

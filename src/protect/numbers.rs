@@ -36,7 +36,15 @@ pub(super) fn one_spelling(text: &str) -> Cow<'_, str> {
         .filter(|byte| byte.is_ascii_digit())
         .map(|byte| char::from(*byte))
         .collect();
-    Cow::Owned(from_digits(&plain).into_owned())
+    let spelled = from_digits(&plain);
+    // marks in other numbers tell them apart: a room, a household
+    let is_telephone = is_mobile(&spelled) || (spelled.starts_with('0') && (10..=12).contains(&spelled.len()));
+    let is_resident = spelled.len() == 18 && spelled != plain;
+    if is_telephone || is_resident {
+        Cow::Owned(spelled.into_owned())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn from_digits(digits: &str) -> Cow<'_, str> {
@@ -115,6 +123,9 @@ mod tests {
             "张-三",
             "A-1",
             "3-2-101",
+            "12-3-1201",
+            "1-23-1201",
+            "2024-1-12345",
             "110105491331002",
             "1-800-CALL",
             "8612345",

@@ -139,4 +139,8 @@ fn a_new_key_renews_every_token_once_also_across_kills() {
     for row in select(site.path(), "ops.ingest", sql) {
         assert_eq!(row["accepted"], 1, "{row}");
     }
+    // over a key that is not the lake's nothing is laid
+    std::fs::write(site.path().join("keys/site.key"), "fedcba9876543210".repeat(4)).expect("a key");
+    let refused = run(&["--site", &at, "--lang", "en", "key", "rotate"]);
+    assert_eq!(refused.status.code(), Some(5), "{}", text(&refused.stderr));
 }

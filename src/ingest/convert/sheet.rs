@@ -200,7 +200,8 @@ fn lines(rows: &mut Rows<'_>, names: &[String], first: u32, out: &mut Out) -> Io
             };
             match value {
                 Shown::Value(value) => drop(object.insert(name, value)),
-                Shown::Inexact => inexact = inexact.or(Some(name)),
+                // the number of the column: its name is a cell like any other
+                Shown::Inexact => inexact = inexact.or(Some(format!("column {}", column + 1))),
             }
         }
         match inexact {

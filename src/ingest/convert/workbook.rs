@@ -53,7 +53,8 @@ pub(super) fn measured(book: &mut (impl Read + Seek)) -> Result<()> {
             inner: &mut part,
             measure: &mut all,
         });
-        if reader.fill_buf()?.trim_ascii_start().starts_with(b"<") || reader.buffer().starts_with(b"\xef\xbb\xbf<") {
+        let is_xml = name.ends_with(".xml") || name.ends_with(".rels");
+        if is_xml || reader.fill_buf()?.trim_ascii_start().starts_with(b"<") {
             look_through(reader)?;
         } else {
             reader.get_mut().measure.since = usize::MAX;
