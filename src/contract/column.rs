@@ -117,6 +117,11 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether a source without the column is not what the contract says.
+    pub fn must_come(&self) -> bool {
+        self.protect != Protect::Drop && !self.may_be_absent
+    }
+
     /// Whether a value can break the contract at all.
     pub fn is_checked(&self) -> bool {
         self.required

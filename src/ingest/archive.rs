@@ -12,16 +12,13 @@ use flate2::read::DeflateDecoder;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::{Kind, Result, fail, io_error};
+use crate::ingest::open::{HARMLESS_BYTES, overgrown};
 use crate::ingest::source::{ReadSeek, Source};
 
 /// Entries of an archive.
 const MOST_ENTRIES: usize = 1_000;
 /// Bytes that all members of an archive unpack to.
 const MOST_BYTES: u64 = 64 << 30;
-/// How many bytes one packed byte may become, beyond the bytes that are always harmless.
-const MOST_GROWTH: u64 = 200;
-/// Bytes that an archive may always unpack to.
-const HARMLESS_BYTES: u64 = 64 << 20;
 /// Bytes of a member's name.
 const MOST_NAME: usize = 255;
 
@@ -183,7 +180,7 @@ pub(super) fn members(source: &Source) -> Result<Vec<Source>> {
             siblings: Vec::new(),
         });
     }
-    if bytes > MOST_BYTES || (bytes > HARMLESS_BYTES && bytes / packed.max(1) > MOST_GROWTH) {
+    if bytes > MOST_BYTES || overgrown(bytes, packed, HARMLESS_BYTES) {
         return Err(fail(Kind::Limit, "archive_growth", &[&shown, &bytes, &packed]));
     }
     let mut reader = archive.into_inner();

@@ -343,17 +343,18 @@ mod tests {
         texts.iter().enumerate().map(of).collect()
     }
 
+    fn only_duplicates(duplicates: u64) -> Ruling {
+        Ruling {
+            duplicates,
+            ..Ruling::default()
+        }
+    }
+
     #[test]
     fn the_same_again_is_a_duplicate_under_every_policy() {
         for policy in [Conflict::First, Conflict::Newest, Conflict::Reject] {
             let ruling = rule(policy, &claims(&[(1, 5), (1, 9), (1, 9)], Place::Stored));
-            assert_eq!(
-                ruling,
-                Ruling {
-                    duplicates: 2,
-                    ..Ruling::default()
-                }
-            );
+            assert_eq!(ruling, only_duplicates(2));
         }
     }
 
@@ -368,22 +369,10 @@ mod tests {
         assert_eq!(ruling.duplicates, 2);
         // what was known earlier than what stands changes nothing
         let ruling = rule(Conflict::Newest, &claims(&[(1, 5), (2, 4)], Place::Stored));
-        assert_eq!(
-            ruling,
-            Ruling {
-                duplicates: 1,
-                ..Ruling::default()
-            }
-        );
+        assert_eq!(ruling, only_duplicates(1));
         // back to what stands: nothing moves
         let ruling = rule(Conflict::Newest, &claims(&[(1, 5), (2, 6), (1, 7)], Place::Stored));
-        assert_eq!(
-            ruling,
-            Ruling {
-                duplicates: 2,
-                ..Ruling::default()
-            }
-        );
+        assert_eq!(ruling, only_duplicates(2));
     }
 
     #[test]

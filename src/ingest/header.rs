@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::config::settings::Pack;
 use crate::config::text;
-use crate::contract::{Column, Contract, Protect};
+use crate::contract::{Column, Contract};
 use crate::error::{Error, Kind, Place, Problem, Result, fail};
 use crate::ingest::feed::Split;
 use crate::ingest::open::Opened;
@@ -66,7 +66,7 @@ pub(super) fn match_header(contract: &Contract, path: &str, names: &[String], pa
                 Some(first)
             }
         };
-        if found.is_none() && column.protect != Protect::Drop && !column.may_be_absent {
+        if found.is_none() && column.must_come() {
             problems.push(missing(path, column, names.iter().map(String::as_str)));
         }
         positions.push(found);
@@ -111,12 +111,11 @@ pub(super) fn undeclared(contract: &Contract, path: &str, names: impl IntoIterat
 
 /// The error of columns that no record of a source brought; `None` where every one that must come did.
 pub(super) fn never_met(contract: &Contract, path: &str, met: &[bool], unknown: &BTreeSet<String>) -> Option<Error> {
-    let is_due = |column: &Column| column.protect != Protect::Drop && !column.may_be_absent;
     let absent = contract
         .columns
         .iter()
         .zip(met)
-        .filter(|(column, met)| !**met && is_due(column));
+        .filter(|(column, met)| !**met && column.must_come());
     let problems: Vec<Problem> = absent
         .map(|(column, _)| missing(path, column, unknown.iter().map(String::as_str)))
         .collect();

@@ -28,9 +28,14 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// Bytes of an area with its boundary: a coast has more corners than a record has fields.
 const BOUNDARY_BYTES: usize = 32 << 20;
 /// Bytes that a packed file may always unpack to.
-const HARMLESS_BYTES: u64 = 64 << 20;
+pub(super) const HARMLESS_BYTES: u64 = 64 << 20;
 /// How many bytes one packed byte may become; tables of numbers reach some twenty.
 const MOST_GROWTH: u64 = 200;
+
+/// Whether bytes that were packed grow beyond all measure, where so many are always harmless.
+pub(super) fn overgrown(bytes: u64, packed: u64, harmless: u64) -> bool {
+    bytes > harmless && bytes / packed.max(1) > MOST_GROWTH
+}
 /// A byte that is in no UTF-8 text: stands for what could not be decoded.
 const UNDECODABLE: u8 = 0xFF;
 
@@ -84,7 +89,7 @@ impl<R: Read> Read for Unpacked<R> {
         let count = self.inner.read(buffer)?;
         self.bytes += count as u64;
         let packed = self.packed.load(Ordering::Relaxed).max(1);
-        if self.bytes > HARMLESS_BYTES && self.bytes / packed > MOST_GROWTH {
+        if overgrown(self.bytes, packed, HARMLESS_BYTES) {
             let words = format!("{} bytes out of {packed}", self.bytes);
             return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, words));
         }

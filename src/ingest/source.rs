@@ -203,11 +203,13 @@ impl Source {
         let Some(path) = self.file().filter(|_| self.ending() == "shp") else {
             return Vec::new();
         };
-        let named = ["dbf", "prj", "cpg", "shx"].into_iter();
-        let both = named.flat_map(|ending| [ending.to_owned(), ending.to_ascii_uppercase()]);
-        both.map(|ending| path.with_extension(ending))
-            .filter(|part| part.exists())
-            .collect()
+        let spelled = |ending: &str| {
+            let both = [ending.to_owned(), ending.to_ascii_uppercase()];
+            both.into_iter()
+                .map(|ending| path.with_extension(ending))
+                .find(|part| part.exists())
+        };
+        ["dbf", "prj", "cpg", "shx"].into_iter().filter_map(spelled).collect()
     }
 
     /// What lies beside it under its name with this ending added; for a member, beside its archive.
@@ -226,20 +228,16 @@ impl Source {
         }
     }
 
-    /// Another file of the same name with another ending, as the parts of a shapefile have it.
+    /// A part of a shapefile by its ending.
     pub(super) fn sibling(&self, ending: &str) -> IoResult<Option<Box<dyn ReadSeek>>> {
         match (&self.at, &self.member) {
-            (At::File(path), None) => match File::open(path.with_extension(ending)) {
-                Ok(file) => Ok(Some(Box::new(file))),
-                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-                    match File::open(path.with_extension(ending.to_ascii_uppercase())) {
-                        Ok(file) => Ok(Some(Box::new(file))),
-                        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                        Err(cause) => Err(cause),
-                    }
+            (At::File(_), None) => {
+                let is_it = |part: &PathBuf| part.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending));
+                match self.parts().into_iter().find(is_it) {
+                    Some(part) => Ok(Some(Box::new(File::open(part)?))),
+                    None => Ok(None),
                 }
-                Err(cause) => Err(cause),
-            },
+            }
             (_, Some(member)) => match member.sibling(ending) {
                 Some(sibling) => self.with(sibling).seekable().map(Some),
                 None => Ok(None),

@@ -15,8 +15,7 @@ use crate::ingest::arrival::{self, Arrival};
 use crate::ingest::tables;
 use crate::lake::Lake;
 use crate::pipeline::files::{Assigned, assign};
-
-const HOUR_MICROS: i64 = 3_600_000_000;
+use crate::pipeline::purge::HOUR_MICROS;
 
 /// Why a source file lies where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,7 +18,8 @@ use crate::lake::{Lake, Release};
 use crate::pipeline::files::Assigned;
 use crate::pipeline::run::{Outcome, Record, Run};
 
-const HOUR_MICROS: i64 = 3_600_000_000;
+/// Microseconds of an hour.
+pub(super) const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// When each batch of a release came in, UTC microseconds.
 async fn stored(lake: &Lake, release: &Release, limits: &Limits) -> Result<HashMap<String, i64>> {
@@ -106,11 +107,14 @@ async fn due(
     Ok(due)
 }
 
-/// Removes a source file and what was sent beside it.
+/// Removes a source file, its parts, and what was sent beside it.
 ///
 /// # Errors
 /// `Denied` or `Unavailable` as the file system says.
-fn remove(path: &Path) -> Result<()> {
+fn remove(source: &Source, path: &Path) -> Result<()> {
+    for part in source.parts() {
+        std::fs::remove_file(&part).map_err(|cause| io_error(&part, &cause))?;
+    }
     std::fs::remove_file(path).map_err(|cause| io_error(path, &cause))?;
     for companion in arrival::companions(path) {
         if companion.exists() {
@@ -145,10 +149,7 @@ impl Run<'_> {
             if due.len() < all || due.iter().any(|(file, looked)| look(file).as_ref() != Some(looked)) {
                 continue;
             }
-            for part in source.parts() {
-                std::fs::remove_file(&part).map_err(|cause| io_error(&part, &cause))?;
-            }
-            remove(holder)?;
+            remove(&source, holder)?;
             for (file, _) in due {
                 record.step("purge", &file.shown, "ok", 0, String::new());
                 outcome.purged.push(file.shown.clone());

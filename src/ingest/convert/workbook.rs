@@ -5,12 +5,12 @@ use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Seek};
 
 use quick_xml::events::{BytesStart, Event};
 
+use crate::ingest::open::overgrown;
+
 /// Bytes that all parts of a workbook unpack to.
 const MOST_BYTES: u64 = 2 << 30;
 /// Bytes that the texts and styles of a workbook unpack to; they are held in memory.
 const MOST_HELD: u64 = 256 << 20;
-/// How many bytes one packed byte may become; sheets of numbers reach some thirty.
-const MOST_GROWTH: u64 = 200;
 /// Bytes that a workbook may always unpack to.
 const HARMLESS_BYTES: u64 = 32 << 20;
 /// Bytes of one element or text.
@@ -89,7 +89,7 @@ impl<R: Read> Read for Guarded<'_, R> {
         measure.all += count as u64;
         measure.part += count as u64;
         let (all, packed) = (measure.all, measure.packed);
-        let grown = all > HARMLESS_BYTES && all / packed > MOST_GROWTH;
+        let grown = overgrown(all, packed, HARMLESS_BYTES);
         if measure.since != usize::MAX {
             measure.since = match memchr::memrchr(b'>', &buffer[..count]) {
                 Some(end) => count - end - 1,
