@@ -6,7 +6,9 @@
 
 use std::fmt::{self, Display};
 
-use crate::message::{Language, Message};
+use unicode_width::UnicodeWidthStr;
+
+use crate::message::{Language, Message, inert};
 
 /// A result of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -77,8 +79,17 @@ pub struct Problem {
     pub place: Place,
     /// What was found and expected.
     pub message: Message,
-    /// The text of the line, printed with a caret under the column.
-    pub excerpt: Option<String>,
+    /// The line it is about, or what may be shown of it.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// A piece of text with a caret under one of its characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The text.
+    pub text: String,
+    /// One-based character over the caret, 0 = no caret.
+    pub caret: usize,
 }
 
 #[derive(Debug)]
@@ -86,6 +97,8 @@ struct Inner {
     kind: Kind,
     message: Message,
     problems: Vec<Problem>,
+    /// How many there are with those that were not kept.
+    problems_in_all: usize,
     causes: Vec<String>,
     hint: Option<Message>,
 }
@@ -104,6 +117,7 @@ impl Error {
             kind,
             message: Message::new(key, args),
             problems: Vec::new(),
+            problems_in_all: 0,
             causes: Vec::new(),
             hint: None,
         }))
@@ -127,7 +141,15 @@ impl Error {
     #[must_use]
     pub fn with_problems(mut self, mut problems: Vec<Problem>) -> Error {
         problems.sort_by(|a, b| a.place.cmp(&b.place));
+        self.0.problems_in_all = problems.len();
         self.0.problems = problems;
+        self
+    }
+
+    /// Says how many problems there are where only the first were kept.
+    #[must_use]
+    pub fn of_all(mut self, problems: usize) -> Error {
+        self.0.problems_in_all = problems.max(self.0.problems.len());
         self
     }
 
@@ -174,15 +196,16 @@ impl Error {
             text.push_str("\n  ");
             text.push_str(&problem.render(language));
         }
-        if self.0.problems.len() > PROBLEMS_SHOWN {
-            let more = self.0.problems.len() - PROBLEMS_SHOWN;
+        let shown = self.0.problems.len().min(PROBLEMS_SHOWN);
+        if self.0.problems_in_all > shown {
+            let more = self.0.problems_in_all - shown;
             text.push_str("\n  ");
             text.push_str(&Message::new("more_problems", &[&more]).in_language(language));
         }
         for cause in &self.0.causes {
             for line in cause.lines() {
                 text.push_str("\n  ");
-                text.push_str(line);
+                text.push_str(&inert(line));
             }
         }
         if let Some(hint) = &self.0.hint {
@@ -204,24 +227,18 @@ impl Problem {
             (_, 0) => format!("{path}:{line}"),
             _ => format!("{path}:{line}:{column}"),
         };
-        let mut text = format!("{place}: {}", self.message.in_language(language));
+        let mut text = format!("{}: {}", inert(&place), self.message.in_language(language));
         if let Some(excerpt) = &self.excerpt {
-            text.push_str(&format!("\n    | {excerpt}"));
-            if *column > 0 {
-                let before: usize = excerpt.chars().take(column - 1).map(display_width).sum();
-                text.push_str(&format!("\n    | {}^", " ".repeat(before)));
+            // a tab has no width of its own
+            let line = inert(&excerpt.text).replace('\t', " ");
+            text.push_str(&format!("\n    | {line}"));
+            if excerpt.caret > 0 {
+                let before: String = line.chars().take(excerpt.caret - 1).collect();
+                text.push_str(&format!("\n    | {}^", " ".repeat(before.width())));
             }
         }
         text
     }
-}
-
-/// Columns a character takes on a terminal: wide for CJK and full-width forms.
-fn display_width(character: char) -> usize {
-    let code = character as u32;
-    let wide = matches!(code, 0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF
-        | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x20000..=0x3FFFD);
-    if wide { 2 } else { 1 }
 }
 
 impl Display for Error {
@@ -261,17 +278,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_caret_stands_under_its_column_behind_wide_characters() {
-        let problem = Problem {
-            place: Place {
-                path: "a.toml".into(),
-                line: 2,
-                column: 3,
-            },
-            message: Message::new("error_label", &[]),
-            excerpt: Some("县区x".into()),
-        };
-        assert!(problem.render(Language::English).ends_with("|     ^"));
+    fn a_caret_stands_under_its_column_behind_characters_of_any_width() {
+        for (before, width) in [
+            ("县区", 4),
+            ("𠮷野", 4),
+            ("🚓🔥", 4),
+            ("cafe\u{301}", 4),
+            ("\tx", 2),
+            ("👨\u{200d}👩\u{200d}👧", 2),
+        ] {
+            let excerpt = Excerpt {
+                text: format!("{before}x"),
+                caret: before.chars().count() + 1,
+            };
+            let problem = Problem {
+                place: Place::default(),
+                message: Message::new("error_label", &[]),
+                excerpt: Some(excerpt),
+            };
+            let caret = format!("| {}^", " ".repeat(width));
+            assert!(problem.render(Language::English).ends_with(&caret), "{before}");
+        }
     }
 
     #[test]

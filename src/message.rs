@@ -41,7 +41,7 @@ impl Message {
     pub fn new(key: &'static str, args: &[&dyn Display]) -> Message {
         Message {
             key,
-            args: args.iter().map(ToString::to_string).collect(),
+            args: args.iter().map(|arg| inert(&arg.to_string())).collect(),
         }
     }
 
@@ -66,6 +66,21 @@ impl Message {
         };
         fill(pattern, &self.args)
     }
+}
+
+/// Text without characters that act: controls other than line ends and tabs, marks of writing direction
+/// and what takes no room become U+FFFD.
+pub fn inert(text: &str) -> String {
+    let acts = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(
+                c,
+                '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}'
+            )
+            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    let shown = |c: char| if acts(c) { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(shown).collect()
 }
 
 /// Replaces `{n}` once each, left to right, so that braces inside an argument stay text.
@@ -114,6 +129,13 @@ mod tests {
         for (key, entry) in CATALOGUE.iter() {
             assert_eq!(places(&entry.zh), places(&entry.en), "{key}");
         }
+    }
+
+    #[test]
+    fn what_comes_from_outside_cannot_steer_a_terminal() {
+        let message = Message::new("file_failed", &[&"\u{1b}[2J县\u{202e}x\t1"]);
+        assert_eq!(message.args, ["\u{fffd}[2J县\u{fffd}x\t1"]);
+        assert_eq!(inert("👨\u{200d}👩 a\nb"), "👨\u{200d}👩 a\nb");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::pipeline::files::{Assigned, assign, contracts, named_files};
 use crate::time::Clock;
 
 /// Bytes of a file that a draft is made from.
-const SAMPLE_BYTES: u64 = 8 << 20;
+const SAMPLE_BYTES: u64 = 32 << 20;
 
 /// Draft a contract, check a file against one, or print its SELECT
 #[derive(Debug, clap::Args)]
@@ -136,6 +136,10 @@ fn draft(
     }
     match opened.filter(|_| write) {
         Some(site) => {
+            let there = |path: &&String| !path.ends_with(".csv") && site.path(path).exists();
+            if let Some(path) = parts.iter().map(|(path, _)| path).find(there) {
+                return Err(fail(Kind::Conflict, "infer_exists", &[&site.path(path).display()]));
+            }
             for (path, text) in &parts {
                 // a code list that is there already was decided by somebody
                 if path.ends_with(".csv") && site.path(path).exists() {
@@ -191,7 +195,8 @@ async fn check(site: &Path, file: &Path, name: Option<&str>, printer: &Printer) 
                 .into_iter()
                 .find(|assigned| assigned.source.holder().is_some_and(same));
             claimed.map(|assigned| assigned.contract).ok_or_else(|| {
-                fail(Kind::Input, "check_unclaimed", &[&file.display()]).hint("check_unclaimed_hint", &[])
+                let kind = if file.exists() { Kind::Input } else { Kind::Missing };
+                fail(kind, "check_unclaimed", &[&file.display()]).hint("check_unclaimed_hint", &[])
             })?
         }
     };
@@ -217,14 +222,19 @@ fn check_one(contract: &Contract, file: &Assigned, opened: &Opened, printer: &Pr
     if !found.unknown.is_empty() {
         printer.say("check_unknown", &[&found.unknown.join(", ")]);
     }
-    let mut table = String::from("column,reason,rows\n");
-    for ((column, reason), rows) in &found.reasons {
-        table.push_str(&format!("{column},{reason},{rows}\n"));
-    }
     if found.rejected == 0 {
         return Ok(());
     }
-    printer.data(&table)?;
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let broken = |cause: csv::Error| fail(Kind::Bug, "output_failed", &[]).because(cause);
+    table.write_record(["column", "reason", "rows"]).map_err(broken)?;
+    for ((column, reason), rows) in &found.reasons {
+        table
+            .write_record([column, reason, &rows.to_string()])
+            .map_err(broken)?;
+    }
+    printer.bytes(&table.into_inner().map_err(|cause| broken(cause.into_error().into()))?)?;
+    let rejected = usize::try_from(found.rejected).unwrap_or(usize::MAX);
     let error = fail(Kind::Check, "check_failed_rows", &[shown, &found.rejected, &found.read]);
-    Err(error.with_problems(found.problems))
+    Err(error.with_problems(found.problems).of_all(rejected))
 }

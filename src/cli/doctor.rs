@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
+use crate::contract::Contract;
 use crate::error::{Error, Kind, Result, fail};
 use crate::lake::Lake;
 use crate::model::Models;
@@ -19,13 +20,16 @@ pub(super) struct Args {}
 pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let lake = &opened.lake;
-    let findings: Vec<(&'static str, Result<String>)> = vec![
+    let contracts = contracts(&opened.site);
+    // without contracts nothing can be said of what lies there, and why is said already
+    let lying = match &contracts {
+        Ok(contracts) => Some(lying(&opened, contracts).await),
+        Err(_) => None,
+    };
+    let mut findings: Vec<(&'static str, Result<String>)> = vec![
         ("doctor_key", opened.key().map(|_| String::new())),
         ("doctor_outside", key_outside(&opened)),
-        (
-            "doctor_contracts",
-            contracts(&opened.site).map(|found| found.len().to_string()),
-        ),
+        ("doctor_contracts", contracts.map(|found| found.len().to_string())),
         (
             "doctor_models",
             Models::load(&opened.site).map(|models| models.ordered.len().to_string()),
@@ -37,8 +41,8 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
             lake.releases().await.map(|numbers| numbers.len().to_string()),
         ),
         ("doctor_leftovers", staged(lake)),
-        ("doctor_lying", lying(&opened).await),
     ];
+    findings.extend(lying.map(|lying| ("doctor_lying", lying)));
     let mut failed: Vec<Error> = Vec::new();
     for (title, finding) in findings {
         let title = printer.words(title, &[]);
@@ -61,9 +65,8 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
 }
 
 /// Source files that lie where they came in: what waits, what is new, what was read, what is due to go.
-async fn lying(opened: &Opened) -> Result<String> {
-    let contracts = contracts(&opened.site)?;
-    let lying = leftovers(&opened.site, &opened.lake, &contracts, SystemClock.now()).await?;
+async fn lying(opened: &Opened, contracts: &[Contract]) -> Result<String> {
+    let lying = leftovers(&opened.site, &opened.lake, contracts, SystemClock.now()).await?;
     let mut words = std::collections::BTreeMap::new();
     for ((_, lying), heap) in lying {
         *words.entry(lying).or_insert(0) += heap.files;

@@ -3,13 +3,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow::util::pretty::pretty_format_batches_with_schema;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::pretty::pretty_format_batches;
 use clap::ValueEnum;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::print::Printer;
 use crate::engine::session::Table;
 use crate::error::{Error, Kind, Result, fail, io_error};
+use crate::message::inert;
+
+/// Columns of a terminal that a table's column keeps, however narrow the terminal.
+const NARROWEST: usize = 8;
 
 /// The forms of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,9 +69,10 @@ impl Output {
     /// Writes a result.
     pub(super) fn write(&self, table: &Table, printer: &Printer) -> Result<()> {
         let bytes = match self.output {
-            Form::Table => pretty_format_batches_with_schema(table.schema.clone(), &table.batches)
-                .map(|text| format!("{text}\n").into_bytes())
-                .map_err(broken)?,
+            Form::Table => {
+                let width = self.out.is_none().then(|| printer.width()).flatten();
+                format!("{}\n", drawn(table, width)?).into_bytes()
+            }
             Form::Csv => csv(table)?,
             Form::Json => json(table)?,
             Form::Parquet if self.out.is_none() => return Err(fail(Kind::Input, "output_needs_file", &[])),
@@ -75,6 +83,65 @@ impl Output {
             None => printer.bytes(&bytes),
         }
     }
+}
+
+/// A table for reading; where it is wider than `width`, its widest columns are cut.
+pub(super) fn drawn(table: &Table, width: Option<usize>) -> Result<String> {
+    let options = FormatOptions::default();
+    let fields = table.schema.fields();
+    let mut columns: Vec<Vec<String>> = vec![Vec::new(); fields.len()];
+    for batch in &table.batches {
+        for (cells, array) in columns.iter_mut().zip(batch.columns()) {
+            let words = ArrayFormatter::try_new(array.as_ref(), &options).map_err(broken)?;
+            for row in 0..array.len() {
+                cells.push(inert(&words.value(row).try_to_string().map_err(broken)?));
+            }
+        }
+    }
+    if let Some(width) = width {
+        let names = fields.iter().map(|field| field.name().width());
+        let widths: Vec<usize> = columns
+            .iter()
+            .zip(names)
+            .map(|(cells, name)| cells.iter().map(|cell| cell.width()).fold(name, usize::max))
+            .collect();
+        let fits = |most: usize| widths.iter().map(|width| width.min(&most) + 3).sum::<usize>() < width;
+        let most = (NARROWEST..=width).rev().find(|most| fits(*most)).unwrap_or(NARROWEST);
+        for cell in columns.iter_mut().flatten() {
+            *cell = cut(cell, most);
+        }
+    }
+    let schema = Schema::new(
+        fields
+            .iter()
+            .map(|field| Field::new(inert(field.name()), DataType::Utf8, false))
+            .collect::<Vec<_>>(),
+    );
+    let rows = RecordBatchOptions::new().with_row_count(Some(table.rows()));
+    let columns = columns.into_iter().map(texts).collect();
+    let batch = RecordBatch::try_new_with_options(Arc::new(schema), columns, &rows).map_err(broken)?;
+    pretty_format_batches(&[batch])
+        .map(|text| text.to_string())
+        .map_err(broken)
+}
+
+/// The beginning of a text on one line of at most `most` columns.
+fn cut(text: &str, most: usize) -> String {
+    let line = text.replace('\n', " ");
+    if line.width() <= most {
+        return line;
+    }
+    let mut room = most.saturating_sub(1);
+    let kept = line
+        .chars()
+        .take_while(|c| match room.checked_sub(c.width().unwrap_or(0)) {
+            Some(left) => {
+                room = left;
+                true
+            }
+            None => false,
+        });
+    kept.chain(['…']).collect()
 }
 
 fn broken(cause: impl std::fmt::Display) -> Error {
@@ -122,4 +189,33 @@ fn parquet(table: &Table) -> Result<Vec<u8>> {
         writer.write(batch).map_err(broken)?;
     }
     writer.into_inner().map_err(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_cut_to_the_terminal_and_whole_elsewhere() {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("县", texts(vec!["990101".to_owned(), "x".to_owned()])),
+            ("message", texts(vec!["县".repeat(60), "\u{1b}[2J\nnext".to_owned()])),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).expect("a table");
+        let table = Table {
+            schema: batch.schema(),
+            batches: vec![batch],
+        };
+        for width in [30, 80] {
+            let shown = drawn(&table, Some(width)).expect("a table");
+            assert!(shown.lines().all(|line| line.width() <= width), "{shown}");
+            assert!(shown.lines().any(|line| line.width() + 2 > width), "{shown}");
+            assert!(
+                shown.contains("…") && shown.contains("990101") && !shown.contains('\u{1b}'),
+                "{shown}"
+            );
+        }
+        let whole = drawn(&table, None).expect("a table");
+        assert!(whole.contains(&"县".repeat(60)) && !whole.contains("…"), "{whole}");
+    }
 }

@@ -56,6 +56,12 @@ impl Printer {
         }
     }
 
+    /// Columns of the terminal that data go to, if they go to one.
+    pub(super) fn width(&self) -> Option<usize> {
+        let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+        Some(usize::from(width.0))
+    }
+
     /// Says something to the person.
     pub(super) fn say(&self, key: &'static str, args: &[&dyn std::fmt::Display]) {
         self.line(&self.words(key, args));

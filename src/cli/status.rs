@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
+use crate::cli::output::drawn;
 use crate::cli::print::Printer;
 use crate::engine::Bounds;
 use crate::error::Result;
@@ -68,9 +69,7 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
         if table.rows() == 0 {
             continue;
         }
-        let text = arrow::util::pretty::pretty_format_batches(&table.batches)
-            .map(|text| text.to_string())
-            .unwrap_or_default();
+        let text = drawn(&table, printer.width())?;
         screen.push_str(&format!("\n{}\n{text}\n", printer.words(title, &[])));
     }
     let contracts = contracts(&opened.site)?;

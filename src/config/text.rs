@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::error::{Error, Kind, Place, Problem, fail};
+use crate::error::{Error, Excerpt, Kind, Place, Problem, fail};
 use crate::message::Message;
 
 /// A problem at byte `offset` of `text`.
@@ -14,14 +14,18 @@ pub fn problem_at(path: &str, text: &str, offset: usize, message: Message) -> Pr
     let before = &text[..offset];
     let start = before.rfind('\n').map_or(0, |at| at + 1);
     let excerpt = text[start..].lines().next().unwrap_or_default();
+    let column = before[start..].chars().count() + 1;
     Problem {
         place: Place {
             path: path.to_owned(),
             line: before.matches('\n').count() + 1,
-            column: before[start..].chars().count() + 1,
+            column,
         },
         message,
-        excerpt: Some(excerpt.to_owned()),
+        excerpt: Some(Excerpt {
+            text: excerpt.to_owned(),
+            caret: column,
+        }),
     }
 }
 
@@ -48,6 +52,7 @@ pub fn unknown_key<S: AsRef<str>>(path: &str, text: &str, key: &str, known: impl
 /// The known word nearest to `word`, if one is near enough to be meant.
 pub fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
+        .filter(|candidate| !candidate.trim().is_empty())
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count().max(word.chars().count()) / 3)
         .min_by_key(|(distance, _)| *distance)

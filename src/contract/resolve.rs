@@ -383,8 +383,8 @@ impl Resolver<'_> {
         match &self.merged.crs {
             Some(name) => match Crs::parse(name) {
                 Ok(crs) => Some(crs),
-                Err(expected) => {
-                    self.problem(name, Message::new("contract_crs", &[name, &expected]));
+                Err(_) => {
+                    self.problem(name, Message::new("contract_crs", &[name, &Crs::accepted()]));
                     None
                 }
             },

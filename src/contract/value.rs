@@ -2,6 +2,7 @@
 
 use crate::contract::column::{Column, ColumnType};
 use crate::contract::number;
+use crate::message::Message;
 use crate::place::suspect::degrees;
 use crate::time::Calendar;
 
@@ -80,6 +81,29 @@ impl Reason {
             Reason::Conflict => "conflict",
             Reason::Area => "area",
         }
+    }
+}
+
+impl Reason {
+    /// What it says of a column and of what was found in it.
+    pub fn message(self, column: &str, value: &str) -> Message {
+        let key = match self {
+            Reason::Ragged => "refused_ragged",
+            Reason::Undecodable => "refused_undecodable",
+            Reason::Json => "refused_json",
+            Reason::Quote => "refused_quote",
+            Reason::Nul => "refused_nul",
+            Reason::TooLarge => "refused_too_large",
+            Reason::Missing => "refused_missing",
+            Reason::Type => "refused_type",
+            Reason::Range => "refused_range",
+            Reason::Code => "refused_code",
+            Reason::Identifier => "refused_identifier",
+            Reason::Forbidden => "refused_forbidden_object",
+            Reason::Conflict => "refused_conflict",
+            Reason::Area => "refused_area",
+        };
+        Message::new(key, &[&column, &value])
     }
 }
 

@@ -9,6 +9,7 @@ use crate::contract::Contract;
 use crate::error::{Kind, Result, fail};
 use crate::ingest::arrival::Totals;
 use crate::ingest::batch::{Ingest, Reject, short};
+use crate::ingest::open::Name;
 use crate::ingest::tables;
 use crate::place::suspect::Finding;
 
@@ -51,8 +52,10 @@ pub struct Report {
     pub resent: bool,
     /// What the positions look like as a whole.
     pub findings: Vec<Finding>,
-    /// SHA-256 of the file, hexadecimal.
+    /// BLAKE3 of the file, hexadecimal.
     pub content: String,
+    /// SHA-256 of the file, hexadecimal, where one was sent.
+    pub sha256: Option<String>,
     /// Control totals as sent.
     pub sent: Totals,
     /// Whether it was stored now.
@@ -70,6 +73,12 @@ impl Report {
             sent,
             ..Report::default()
         }
+    }
+
+    pub(super) fn name(&mut self, name: Name) {
+        self.batch_id = name.batch_id;
+        self.content = name.content;
+        self.sha256 = name.sha256;
     }
 }
 

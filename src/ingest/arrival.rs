@@ -108,15 +108,16 @@ impl Totals {
     ///
     /// # Errors
     /// `Check` where they differ.
-    pub fn agree(&self, shown: &str, rows: Option<u64>, content: &str) -> Result<()> {
+    pub fn agree(&self, shown: &str, rows: Option<u64>, sha256: Option<&str>) -> Result<()> {
         if let (Some(sent), Some(read)) = (self.rows, rows)
             && sent != read
         {
             return Err(fail(Kind::Check, "totals_differ", &[&shown, &"rows", &read, &sent]));
         }
+        let read = sha256.unwrap_or_default();
         match &self.sha256 {
-            Some(sent) if !sent.eq_ignore_ascii_case(content) => {
-                Err(fail(Kind::Check, "totals_differ", &[&shown, &"sha256", &content, sent]))
+            Some(sent) if !sent.eq_ignore_ascii_case(read) => {
+                Err(fail(Kind::Check, "totals_differ", &[&shown, &"sha256", &read, sent]))
             }
             _ => Ok(()),
         }

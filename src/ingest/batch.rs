@@ -84,7 +84,7 @@ pub(super) struct Reject {
 /// # Errors
 /// `Missing` or `Unavailable` where the file cannot be read.
 pub fn batch_id(contract: &Contract, source: &Source) -> Result<String> {
-    open::batch_id(&contract.name, source).map(|(batch_id, _)| batch_id)
+    open::name(&contract.name, source, false).map(|name| name.batch_id)
 }
 
 /// Looks at a source and opens it, on a thread that may wait.
@@ -140,7 +140,7 @@ impl<'a> Ingest<'a> {
     /// Makes the tables of these contracts. Only init, run and ingest under the site lease do this.
     ///
     /// # Errors
-    /// `Input` where two contracts of one table do not agree on its columns.
+    /// `Conflict` where a table holds rows of other columns; otherwise as the store says.
     pub async fn create_tables(&self, contracts: &[Contract]) -> Result<()> {
         self.lake
             .table_of(tables::INGEST, &tables::ingest_schema(), &[])
@@ -148,22 +148,12 @@ impl<'a> Ingest<'a> {
         self.lake
             .table_of(tables::REJECT, &tables::reject_schema(), &[])
             .await?;
-        let mut made: BTreeMap<&str, &Contract> = BTreeMap::new();
-        for contract in contracts {
+        let mut made = HashSet::new();
+        // contracts of one table agree on its columns: they were loaded together
+        for contract in contracts.iter().filter(|contract| made.insert(&contract.into)) {
             let (schema, partitions) = tables::source_schema(contract);
-            if let Some(first) = made.get(contract.into.as_str()) {
-                if tables::source_schema(first).0 != schema {
-                    return Err(fail(
-                        Kind::Input,
-                        "contracts_disagree",
-                        &[&first.name, &contract.name, &contract.into],
-                    ));
-                }
-                continue;
-            }
             self.unchanged(&contract.into, &schema).await?;
             self.lake.table_of(&contract.into, &schema, &partitions).await?;
-            made.insert(&contract.into, contract);
         }
         Ok(())
     }
@@ -204,13 +194,14 @@ impl<'a> Ingest<'a> {
         let mut report = Report::of(contract, shown, looked.bytes, sent);
         let naming = tokio::task::spawn_blocking({
             let (contract, source) = (contract.name.clone(), source.clone());
-            move || open::batch_id(&contract, &source)
+            let with_sha256 = report.sent.sha256.is_some();
+            move || open::name(&contract, &source, with_sha256)
         });
         let mut naming = Some(naming);
         if looked.bytes < LARGE_BYTES
             && let Some(naming) = naming.take()
         {
-            (report.batch_id, report.content) = naming.await.map_err(died)??;
+            report.name(naming.await.map_err(died)??);
             crash::point("batch_hashed");
             if self.has(contract, shown, &table, &report.batch_id).await? {
                 return Ok(report);
@@ -253,11 +244,11 @@ impl<'a> Ingest<'a> {
         if let Some(naming) = naming {
             let named = naming.await.map_err(died)?;
             let there = match &named {
-                Ok((batch_id, _)) => self.has(contract, shown, &table, batch_id).await,
+                Ok(name) => self.has(contract, shown, &table, &name.batch_id).await,
                 Err(_) => Ok(false),
             };
             crash::point("batch_hashed");
-            (report.batch_id, report.content) = named.inspect_err(|_| turn.stop())?;
+            report.name(named.inspect_err(|_| turn.stop())?);
             if there.inspect_err(|_| turn.stop())? {
                 turn.stop();
                 return Ok(report);
@@ -300,7 +291,9 @@ impl<'a> Ingest<'a> {
         mut report: Report,
     ) -> Result<Report> {
         let earlier = std::mem::take(&mut arrived.earlier);
-        report.sent.agree(&report.file, Some(report.read), &report.content)?;
+        report
+            .sent
+            .agree(&report.file, Some(report.read), report.sha256.as_deref())?;
         let staged = stage.finish().await?;
         crash::point("rows_flushed");
         report.resent = !earlier.is_empty();
@@ -432,7 +425,13 @@ impl<'a> Ingest<'a> {
             && report.read >= FEW_ROWS
             // where nothing was an object, that is what is wrong
             && account.met.contains(&true)
-            && let Some(error) = header::never_met(contract, &report.file, &account.met, &account.unknown)
+            && let Some(error) = header::never_met(
+                contract,
+                &report.file,
+                &account.met,
+                &account.unknown,
+                self.settings.site.identifier_pack,
+            )
         {
             return Err(error);
         }

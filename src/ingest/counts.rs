@@ -12,7 +12,8 @@ use chrono::Datelike;
 
 use crate::contract::{Contract, Counts, Measure, Reason};
 use crate::error::{Kind, Result, fail};
-use crate::ingest::kernel::{Cells, Values, refused};
+use crate::ingest::cells::{Cells, Values};
+use crate::ingest::kernel::refused;
 use crate::ingest::known::{AsIs, Identity, spread};
 use crate::ingest::rows::{Refused, Rows};
 use crate::protect::{MacKey, SiteKey};

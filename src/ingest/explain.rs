@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
+use unicode_width::UnicodeWidthChar;
 
 use crate::config::Settings;
 use crate::contract::{Contract, Protect};
-use crate::error::{Place, Problem, Result};
+use crate::error::{Excerpt, Place, Problem, Result};
 use crate::ingest::batch::{Reject, calendar};
 use crate::ingest::feed::{Feed, Split};
 use crate::ingest::header::{self, Header};
@@ -20,14 +21,13 @@ use crate::ingest::scan::{Broken, Records, Scanner, Span};
 use crate::ingest::source::Source;
 use crate::ingest::work::{Account, Job, Turn, work};
 use crate::ingest::{open, tables};
-use crate::message::Message;
 use crate::place::suspect::{Finding, Suspect};
 use crate::protect::{SiteKey, scan};
 
 /// Refused lines that are shown.
 const SHOWN: usize = 20;
-/// Characters of a line that are shown on either side of the refused field.
-const AROUND: usize = 48;
+/// Columns of a terminal that an excerpt takes: with its margin it fits the narrowest in use.
+const WIDTH: usize = 72;
 
 /// What an ingest of the file would do.
 #[derive(Debug)]
@@ -149,42 +149,50 @@ fn problems(
         .map(|reject| {
             let refused = &reject.refused;
             let line = lines.get(&reject.line).map(Vec::as_slice).unwrap_or_default();
-            let (excerpt, column) = match split {
-                Split::Delimited(dialect) => {
-                    let mut masked = Masked::new(contract, header, &refused.column, line);
-                    Scanner::new(dialect, 0, line.len() + 1).scan(line, &mut Vec::new(), &mut masked);
-                    (masked.text, masked.caret)
-                }
-                Split::Lines | Split::Converted => (String::new(), 0),
-            };
-            let (excerpt, column) = around(&excerpt, column);
-            let message = Message::new(
-                "check_refused",
-                &[&refused.reason.code(), &refused.column, &refused.value],
-            );
+            let mut masked = Masked::new(contract, header, &refused.column, line);
+            if let Split::Delimited(dialect) = split {
+                Scanner::new(dialect, 0, line.len() + 1).scan(line, &mut Vec::new(), &mut masked);
+            }
             Problem {
                 place: Place {
                     path: shown.to_owned(),
                     line: usize::try_from(reject.line).unwrap_or(0),
-                    column,
+                    column: masked.column_at,
                 },
-                message,
-                excerpt: (!excerpt.is_empty()).then_some(excerpt),
+                message: refused.reason.message(&refused.column, &refused.value),
+                excerpt: (!masked.text.is_empty()).then(|| around(&masked.text, masked.caret)),
             }
         })
         .collect())
 }
 
-/// The part of a line around a column, counted from 1; 0 shows the beginning.
-fn around(line: &str, column: usize) -> (String, usize) {
-    let start = column.saturating_sub(AROUND + 1);
-    let part: String = line.chars().skip(start).take(2 * AROUND).collect();
-    let mark = if start > 0 { "…" } else { "" };
-    let caret = match column {
+/// The part of a line around a character, counted from 1; 0 shows the beginning.
+fn around(line: &str, caret: usize) -> Excerpt {
+    let width = |c: &char| c.width().unwrap_or(0);
+    let line: Vec<char> = line.chars().collect();
+    // half of the room for what stands before, more where little follows
+    let behind: usize = line.iter().skip(caret).map(width).sum();
+    let mut room = WIDTH.saturating_sub(behind).max(WIDTH / 2);
+    let mut start = caret.saturating_sub(1).min(line.len());
+    while start > 0 && room > width(&line[start - 1]) {
+        start -= 1;
+        room -= width(&line[start]);
+    }
+    let mut text = String::from(if start > 0 { "…" } else { "" });
+    let mut used = text.chars().count();
+    for (at, c) in line.iter().enumerate().skip(start) {
+        used += width(c);
+        if used >= WIDTH && at + 1 < line.len() {
+            text.push('…');
+            break;
+        }
+        text.push(*c);
+    }
+    let caret = match caret {
         0 => 0,
-        column => column - start + usize::from(start > 0),
+        caret => caret - start + usize::from(start > 0),
     };
-    (format!("{mark}{part}"), caret)
+    Excerpt { text, caret }
 }
 
 /// A record by its shape.
@@ -194,8 +202,11 @@ struct Masked<'a> {
     column: &'a str,
     line: &'a [u8],
     text: String,
-    /// Column of the refused field, counted from 1; 0 where it is the whole record.
+    /// Character of the text at which the refused field begins, counted from 1; 0 where it is the whole
+    /// record.
     caret: usize,
+    /// The same in the line as delivered.
+    column_at: usize,
 }
 
 impl<'a> Masked<'a> {
@@ -207,20 +218,28 @@ impl<'a> Masked<'a> {
             line,
             text: String::new(),
             caret: 0,
+            column_at: 0,
         }
     }
 }
 
 impl Records for Masked<'_> {
     fn record(&mut self, _: usize, _: Span, fields: &[Span], side: &mut Vec<u8>) {
+        // a field whose quotes were undone lies elsewhere: it begins behind a delimiter and a quote
+        let mut quoted_begin = 1;
         for (at, span) in fields.iter().enumerate() {
             if at > 0 {
                 self.text.push('│');
+            }
+            let begin = span.begin().unwrap_or(quoted_begin).min(self.line.len());
+            if span.begin().is_some() {
+                quoted_begin = span.end() + 2;
             }
             let known = self.header.positions.iter().position(|position| *position == Some(at));
             let column = known.map(|known| &self.contract.columns[known]);
             if column.is_some_and(|column| column.from == self.column) {
                 self.caret = self.text.chars().count() + 1;
+                self.column_at = String::from_utf8_lossy(&self.line[..begin]).chars().count() + 1;
             }
             let bytes = span.of(self.line, side);
             let text = std::str::from_utf8(bytes);
@@ -238,14 +257,28 @@ impl Records for Masked<'_> {
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
 
     #[test]
     fn a_long_line_is_shown_around_the_field() {
-        let line = "a".repeat(200);
-        let (part, caret) = around(&line, 150);
-        assert!(part.starts_with('…') && part.chars().count() <= 2 * AROUND + 1);
-        assert_eq!(caret, AROUND + 2);
-        assert_eq!(around("short", 3), ("short".to_owned(), 3));
+        for (line, caret) in [
+            ("a".repeat(200), 150),
+            ("县".repeat(200), 150),
+            ("a".repeat(200), 200),
+            ("县".repeat(200), 0),
+        ] {
+            let shown = around(&line, caret);
+            assert!(shown.text.width() <= WIDTH, "{}", shown.text);
+            assert!(shown.text.width() > WIDTH - 4, "{}", shown.text);
+            let before: String = shown.text.chars().take(shown.caret).collect();
+            assert!(caret == 0 || (before.starts_with('…') && before.width() <= WIDTH));
+        }
+        let short = Excerpt {
+            text: "short".to_owned(),
+            caret: 3,
+        };
+        assert_eq!(around("short", 3), short);
     }
 }

@@ -17,6 +17,8 @@ const SALT: [u32; 8] = [
 ];
 /// Bytes beyond which the filter does not grow; it then only says "perhaps" more often.
 const MOST_BYTES: usize = 256 << 20;
+/// Parts of the filter that are filled one after another.
+const PARTS: usize = 256;
 
 /// The filter. Identities are tokens, so their bits are spread already.
 #[derive(Debug)]
@@ -43,11 +45,28 @@ impl Filter {
         (self.held + more).saturating_mul(2) <= blocks * 32 || blocks * 32 >= MOST_BYTES as u64
     }
 
-    /// Adds identities in order; for each whether it was perhaps there before. All at once, the look-ups
-    /// wait for memory together and not one after another.
-    pub(super) fn insert_all(&mut self, identities: impl Iterator<Item = i64>, known: &mut Vec<bool>) {
+    /// Adds identities; for each whether it was perhaps there before, or came twice. They are taken by
+    /// their place in the filter, part after part, so that each part is fetched from memory once.
+    pub(super) fn insert_all(&mut self, identities: &[i64], known: &mut Vec<bool>) {
+        let part = |identity: i64| (identity.cast_unsigned() >> 56) as usize;
+        let mut starts = [0usize; PARTS + 1];
+        for identity in identities {
+            starts[part(*identity) + 1] += 1;
+        }
+        for at in 0..PARTS {
+            starts[at + 1] += starts[at];
+        }
+        let mut order = vec![0u32; identities.len()];
+        for (row, identity) in (0u32..).zip(identities) {
+            let next = &mut starts[part(*identity)];
+            order[*next] = row;
+            *next += 1;
+        }
         known.clear();
-        known.extend(identities.map(|identity| self.insert(identity)));
+        known.resize(identities.len(), false);
+        for row in order {
+            known[row as usize] = self.insert(identities[row as usize]);
+        }
     }
 
     /// Adds an identity; whether it was perhaps there before.
@@ -86,6 +105,22 @@ mod tests {
         let wrong = (0..200_000).filter(|number| filter.insert(spread(*number))).count();
         assert!(wrong < 400, "{wrong} of 200 000 new identities were called known");
         assert!((0..200_000).all(|number| filter.insert(spread(number))));
+    }
+
+    #[test]
+    fn many_at_once_are_told_as_one_by_one_and_what_comes_twice_is_known() {
+        let identities: Vec<i64> = (0..50_000u64).map(|number| spread(number % 40_000)).collect();
+        let mut filter = Filter::with_room_for(50_000);
+        let mut known = Vec::new();
+        filter.insert_all(&identities, &mut known);
+        assert!(known[40_000..].iter().all(|known| *known));
+        let wrong = known[..40_000].iter().filter(|known| **known).count();
+        assert!(wrong < 80, "{wrong} of 40 000 new identities were called known");
+        let mut singly = Filter::with_room_for(50_000);
+        for identity in &identities {
+            singly.insert(*identity);
+        }
+        assert!(filter.blocks == singly.blocks);
     }
 
     #[test]

@@ -49,12 +49,38 @@ pub(super) fn match_names(contract: &Contract, path: &str, opened: &Opened, pack
 /// # Errors
 /// As [`match_names`].
 pub(super) fn match_header(contract: &Contract, path: &str, names: &[String], pack: Pack) -> Result<Header> {
-    check_allowed(contract, path, names.iter())?;
+    if names.iter().all(|name| name.trim().is_empty()) {
+        return Err(fail(Kind::Input, "source_empty", &[&path]));
+    }
+    let standings: Vec<Standing> = contract.columns.iter().map(|column| standing(column, names)).collect();
+    // a first line without a single column of the contract may be a row: its words are not shown
+    let is_header = !standings.iter().all(|standing| matches!(standing, Standing::Absent));
+    let shown = |name: &str| {
+        if is_header {
+            listed(name, pack)
+        } else {
+            scan::mask(name)
+        }
+    };
+    check_allowed(contract, path, names.iter(), shown)?;
+    if !is_header && contract.columns.iter().any(Column::must_come) {
+        let error = fail(
+            Kind::Input,
+            "source_header_none",
+            &[&path, &contract.name, &contract.columns.len()],
+        );
+        // one name where there should be many is the mark between them
+        return Err(match names {
+            [_] if contract.columns.len() > 2 => error.hint("source_single_hint", &[&contract.path]),
+            _ => error.hint("source_header_none_hint", &[&contract.path]),
+        });
+    }
     let mut problems = Vec::new();
     let mut positions = Vec::with_capacity(contract.columns.len());
     let mut fields = HashMap::new();
-    for (at, column) in contract.columns.iter().enumerate() {
-        let found = match standing(column, names) {
+    let mut twice = true;
+    for (at, (column, standing)) in contract.columns.iter().zip(standings).enumerate() {
+        let found = match standing {
             Standing::At(position) => {
                 fields.insert(names[position].clone(), at);
                 Some(position)
@@ -67,17 +93,19 @@ pub(super) fn match_header(contract: &Contract, path: &str, names: &[String], pa
             }
         };
         if found.is_none() && column.must_come() {
-            problems.push(missing(path, column, names.iter().map(String::as_str)));
+            twice = false;
+            problems.push(missing(path, column, names.iter().map(String::as_str), pack));
         }
         positions.push(found);
     }
     if !problems.is_empty() {
+        let hint = if twice {
+            "source_column_twice_hint"
+        } else {
+            "source_header_hint"
+        };
         let error = fail(Kind::Input, "source_header", &[&path, &contract.name]).with_problems(problems);
-        // one name where there should be many is the mark between them, not their names
-        return Err(match names {
-            [_] if contract.columns.len() > 2 => error.hint("source_single_hint", &[&contract.path]),
-            _ => error.hint("source_header_hint", &[&contract.path]),
-        });
+        return Err(error.hint(hint, &[&contract.path]));
     }
     let unknown: BTreeSet<String> = names
         .iter()
@@ -110,14 +138,20 @@ pub(super) fn undeclared(contract: &Contract, path: &str, names: impl IntoIterat
 }
 
 /// The error of columns that no record of a source brought; `None` where every one that must come did.
-pub(super) fn never_met(contract: &Contract, path: &str, met: &[bool], unknown: &BTreeSet<String>) -> Option<Error> {
+pub(super) fn never_met(
+    contract: &Contract,
+    path: &str,
+    met: &[bool],
+    unknown: &BTreeSet<String>,
+    pack: Pack,
+) -> Option<Error> {
     let absent = contract
         .columns
         .iter()
         .zip(met)
         .filter(|(column, met)| !**met && column.must_come());
     let problems: Vec<Problem> = absent
-        .map(|(column, _)| missing(path, column, unknown.iter().map(String::as_str)))
+        .map(|(column, _)| missing(path, column, unknown.iter().map(String::as_str), pack))
         .collect();
     let error = fail(Kind::Input, "source_header", &[&path, &contract.name]);
     (!problems.is_empty()).then(|| {
@@ -127,8 +161,8 @@ pub(super) fn never_met(contract: &Contract, path: &str, met: &[bool], unknown: 
     })
 }
 
-fn missing<'n>(path: &str, column: &Column, names: impl Iterator<Item = &'n str>) -> Problem {
-    let near = text::closest(&column.from, names).unwrap_or("—");
+fn missing<'n>(path: &str, column: &Column, names: impl Iterator<Item = &'n str>, pack: Pack) -> Problem {
+    let near = text::closest(&column.from, names).map_or_else(|| "—".to_owned(), |near| listed(near, pack));
     problem(path, Message::new("source_column_missing", &[&column.from, &near]))
 }
 
@@ -181,17 +215,21 @@ pub(super) fn listed(name: &str, pack: Pack) -> String {
     }
 }
 
-/// Refuses names of the lexicon that the contract does not waive.
+/// Refuses names of the lexicon that the contract does not waive; `shown` is how a name may be told.
 pub(super) fn check_allowed<'a>(
     contract: &Contract,
     path: &str,
     names: impl Iterator<Item = &'a String>,
+    shown: impl Fn(&str) -> String,
 ) -> Result<()> {
     let problems: Vec<Problem> = names
         .filter(|name| !contract.waived.contains(name))
         .filter_map(|name| {
             let entry = lexicon::forbidden(name)?;
-            Some(problem(path, Message::new("source_forbidden_name", &[name, &entry])))
+            Some(problem(
+                path,
+                Message::new("source_forbidden_name", &[&shown(name), &entry]),
+            ))
         })
         .collect();
     if problems.is_empty() {

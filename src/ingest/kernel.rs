@@ -12,9 +12,10 @@ use encoding_rs::Encoding;
 use crate::config::settings::Pack;
 use crate::contract::number::NumberStyle;
 use crate::contract::{Column, ColumnType, Contract, Measure, Origin, Protect, Reason, Value, value};
+use crate::ingest::cells::{Cells, CodeTraits, Refusals, Values};
 use crate::ingest::plain::{compact, dashed, decimal, digits, rfc3339};
 use crate::ingest::rows::Refused;
-use crate::ingest::scan::Span;
+use crate::ingest::scan::{Group, Span};
 use crate::place::polygon;
 use crate::protect::{MacKey, SiteKey, scan};
 use crate::time::LocalDays;
@@ -24,126 +25,6 @@ use crate::time::parse::TimeFormat;
 const IDENTIFIER_DIGITS: usize = 9;
 /// Distinct codes whose verdict is remembered, for each column.
 const CODES_REMEMBERED: usize = 4096;
-
-/// The values of one column in the order of the rows.
-#[derive(Debug)]
-pub(super) enum Values {
-    /// Integers, tokens, instants, day numbers.
-    Int(Vec<i64>),
-    /// Floats and degrees.
-    Float(Vec<f64>),
-    /// Truth values.
-    Bool(Vec<bool>),
-    /// Texts: bytes and where each ends.
-    Text(Vec<u8>, Vec<u32>),
-    /// Longitude and latitude.
-    Point(Vec<(f64, f64)>),
-    /// Never written.
-    Nothing,
-}
-
-/// Values and which of them are there.
-#[derive(Debug)]
-pub(super) struct Cells {
-    pub values: Values,
-    pub valid: Vec<bool>,
-    /// For a column with a code list: what the list says of each row's code.
-    pub traits: Vec<CodeTraits>,
-}
-
-/// What a code list says of a code.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct CodeTraits {
-    /// Whether calls of this code may be mapped.
-    pub mappable: bool,
-    /// Number of the origin in the group's list of origins; 0 is "unknown".
-    pub origin: u16,
-}
-
-impl Cells {
-    fn of(column: &Column, read: bool) -> Cells {
-        let values = match (column.protect, column.kind) {
-            // positions are needed for the cell even where they are not written
-            (_, ColumnType::Lon | ColumnType::Lat) => Values::Float(Vec::new()),
-            (_, ColumnType::Point) => Values::Point(Vec::new()),
-            (Protect::Key | Protect::Token, _) => Values::Int(Vec::new()),
-            (_, ColumnType::Float) => Values::Float(Vec::new()),
-            (_, ColumnType::Bool) => Values::Bool(Vec::new()),
-            (_, ColumnType::Int | ColumnType::Timestamp | ColumnType::Date) => Values::Int(Vec::new()),
-            (_, ColumnType::String) if column.protect == Protect::Drop && !read => Values::Nothing,
-            (_, ColumnType::String | ColumnType::Area) => Values::Text(Vec::new(), Vec::new()),
-        };
-        Cells {
-            values,
-            valid: Vec::new(),
-            traits: Vec::new(),
-        }
-    }
-
-    fn clear(&mut self) {
-        self.valid.clear();
-        self.traits.clear();
-        match &mut self.values {
-            Values::Int(values) => values.clear(),
-            Values::Float(values) => values.clear(),
-            Values::Bool(values) => values.clear(),
-            Values::Text(bytes, ends) => {
-                bytes.clear();
-                ends.clear();
-            }
-            Values::Point(values) => values.clear(),
-            Values::Nothing => {}
-        }
-    }
-
-    fn push(&mut self, found: Value<'_>) {
-        let valid = found != Value::Null;
-        match (&mut self.values, found) {
-            (Values::Int(values), Value::Int(number) | Value::Micros(number)) => values.push(number),
-            (Values::Int(values), _) => values.push(0),
-            (Values::Float(values), Value::Float(number)) => values.push(number),
-            (Values::Float(values), _) => values.push(0.0),
-            (Values::Bool(values), found) => values.push(found == Value::Bool(true)),
-            (Values::Text(bytes, ends), found) => {
-                if let Value::Text(text) = found {
-                    bytes.extend_from_slice(text.as_bytes());
-                }
-                ends.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-            }
-            (Values::Point(values), Value::Point(lon, lat)) => values.push((lon, lat)),
-            (Values::Point(values), _) => values.push((0.0, 0.0)),
-            (Values::Nothing, _) => return,
-        }
-        self.valid.push(valid);
-    }
-
-    /// The integer of a row, where there is one.
-    pub(super) fn int(&self, row: usize) -> Option<i64> {
-        match &self.values {
-            Values::Int(values) if self.valid[row] => Some(values[row]),
-            _ => None,
-        }
-    }
-
-    /// The number of a row, where there is one.
-    pub(super) fn float(&self, row: usize) -> Option<f64> {
-        match &self.values {
-            Values::Float(values) if self.valid[row] => Some(values[row]),
-            _ => None,
-        }
-    }
-
-    /// The text of a row, where there is one.
-    pub(super) fn text(&self, row: usize) -> Option<&str> {
-        match &self.values {
-            Values::Text(bytes, ends) if self.valid[row] => {
-                let start = row.checked_sub(1).map_or(0, |before| ends[before] as usize);
-                std::str::from_utf8(&bytes[start..ends[row] as usize]).ok()
-            }
-            _ => None,
-        }
-    }
-}
 
 /// How nearly every value of a column is written, found once.
 #[derive(Debug, Clone, Copy)]
@@ -267,7 +148,7 @@ fn column_keys(contract: &Contract, key: &SiteKey) -> Vec<Option<MacKey>> {
 pub(super) fn refused(column: &Column, reason: Reason, text: &str) -> Refused {
     let value = match column.protect {
         Protect::Public => scan::mask(text),
-        _ => format!("*** ({} characters)", text.chars().count()),
+        _ => format!("*** ({})", text.chars().count()),
     };
     Refused {
         reason,
@@ -333,15 +214,14 @@ impl<'a> Kernels<'a> {
         self.cells.iter_mut().for_each(Cells::clear);
     }
 
-    /// Reads one column of a block: `fields` are its rows in order. `bad` holds the first refusal of
-    /// each row.
+    /// Reads one column of a block: `fields` are its rows in order.
     pub(super) fn column(
         &mut self,
         at: usize,
         fields: &[Span],
-        group: &[u8],
+        group: Group<'_>,
         side: &[u8],
-        bad: &mut [Option<Refused>],
+        refusals: &mut Refusals,
     ) {
         let contract = self.contract;
         let column = &contract.columns[at];
@@ -351,13 +231,13 @@ impl<'a> Kernels<'a> {
         }
         let mut scratch = std::mem::take(&mut self.scratch);
         let way = self.ways[at];
-        for (span, bad) in fields.iter().zip(bad) {
-            let bytes = span.of(group, side).trim_ascii();
-            if bad.is_some() {
+        for (row, span) in fields.iter().enumerate() {
+            let bytes = span.of(group.bytes, side).trim_ascii();
+            if refusals.has(row) {
                 self.push(at, Value::Null);
             } else if bytes.is_empty() {
                 if column.required {
-                    *bad = Some(refused(column, Reason::Missing, ""));
+                    refusals.add(row, refused(column, Reason::Missing, ""));
                 }
                 self.push(at, Value::Null);
             } else if let Some((found, traits)) = self.short_way(way, at, bytes) {
@@ -366,15 +246,21 @@ impl<'a> Kernels<'a> {
                     self.cells[at].traits.push(traits);
                 }
             } else {
-                *bad = self.long_way(column, at, bytes, &mut scratch);
+                let text = match group.text(*span) {
+                    Some(text) => Some(text.trim()),
+                    None => decode(self.encoding, bytes, &mut scratch),
+                };
+                if let Some(refused) = self.long_way(column, at, text) {
+                    refusals.add(row, refused);
+                }
             }
         }
         self.scratch = scratch;
     }
 
     /// The way of every value that is not what nearly all are.
-    fn long_way(&mut self, column: &Column, at: usize, bytes: &[u8], scratch: &mut String) -> Option<Refused> {
-        let Some(text) = decode(self.encoding, bytes, scratch) else {
+    fn long_way(&mut self, column: &Column, at: usize, text: Option<&str>) -> Option<Refused> {
+        let Some(text) = text else {
             self.push(at, Value::Null);
             return Some(refused(column, Reason::Undecodable, ""));
         };

@@ -163,10 +163,9 @@ impl Known {
     /// # Errors
     /// `Unavailable` where the spill cannot be written.
     pub(super) fn take(&mut self, rows: &[Identity], known: &mut Vec<bool>) -> Result<()> {
-        let renewal = &self.renewal;
-        self.filter
-            .insert_all(rows.iter().map(|row| renewal.apply(row.stored(1))), known);
-        for (row, known) in rows.iter().zip(known) {
+        let identities: Vec<i64> = rows.iter().map(|row| self.renewal.apply(row.stored(1))).collect();
+        self.filter.insert_all(&identities, known);
+        for ((row, identity), known) in rows.iter().zip(identities).zip(known) {
             if *known {
                 let (kind, value) = match row {
                     Identity::Key(key) => (0, *key),
@@ -175,7 +174,7 @@ impl Known {
                 self.waiting.push(kind)?;
                 self.waiting.push(value)?;
             } else {
-                self.taken.push(self.renewal.apply(row.stored(1)))?;
+                self.taken.push(identity)?;
             }
         }
         Ok(())

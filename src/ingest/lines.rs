@@ -79,7 +79,9 @@ fn note_name(job: &Job<'_>, unknown: &mut BTreeSet<String>, name: &str) -> Resul
         return Ok(());
     }
     let owned = name.to_owned();
-    header::check_allowed(job.contract, job.shown, std::iter::once(&owned))?;
+    header::check_allowed(job.contract, job.shown, std::iter::once(&owned), |name| {
+        header::listed(name, job.pack)
+    })?;
     if job.contract.stop_at_unknown {
         return Err(header::undeclared(
             job.contract,

@@ -8,6 +8,7 @@ mod account;
 mod archive;
 pub mod arrival;
 pub mod batch;
+mod cells;
 mod conflict;
 mod convert;
 mod counts;

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StringBuilder,
+    TimestampMicrosecondArray,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::contract::{Column, ColumnType, Contract, Known as KnownAt, Origin, Protect, Reason};
 use crate::error::{Kind, Result, fail};
-use crate::ingest::kernel::{Cells, Kernels, Values, refused};
+use crate::ingest::cells::{Cells, Refusals, Values, nth};
+use crate::ingest::kernel::{Kernels, refused};
 use crate::ingest::known::{Identity, spread};
 use crate::ingest::scan::Span;
 use crate::place::cell_cache::CellCache;
@@ -201,18 +203,18 @@ impl<'a> Rows<'a> {
         lines: &[u32],
         wholes: &[Span],
         group: &[u8],
-        bad: &mut [Option<Refused>],
+        refusals: &mut Refusals,
     ) {
         let base = self.line.len();
-        for (at, (line, refusal)) in lines.iter().zip(bad.iter_mut()).enumerate() {
+        for (at, line) in lines.iter().enumerate() {
             let row = base + at;
             self.line.push(*line);
-            if refusal.is_none()
-                && let Err(found) = self.row(kernels, row)
+            if !refusals.has(at)
+                && let Err(refused) = self.row(kernels, row)
             {
-                *refusal = Some(found);
+                refusals.add(at, refused);
             }
-            if refusal.is_some() {
+            if refusals.has(at) {
                 self.truncate_to(row);
                 self.pad();
                 continue;
@@ -538,7 +540,14 @@ impl<'a> Rows<'a> {
                 let taken = rows.iter().map(|row| values[*row as usize]).collect();
                 Arc::new(BooleanArray::new(taken, nulls))
             }
-            Values::Text(bytes, ends) => texts(bytes, ends, rows, nulls)?,
+            Values::Text(texts, ends) => {
+                let mut built = StringBuilder::with_capacity(rows.len(), rows.len() * 8);
+                for row in rows {
+                    let row = *row as usize;
+                    built.append_option(cells.valid[row].then(|| nth(texts, ends, row)));
+                }
+                Arc::new(built.finish())
+            }
             Values::Point(_) | Values::Nothing => return Err(fail(Kind::Bug, "batch_shape", &[])),
         })
     }
@@ -578,20 +587,4 @@ fn year(day: i64) -> Option<i64> {
     use chrono::Datelike;
     let date = calendar::date(i32::try_from(day).ok()?)?;
     Some(i64::from(date.year()))
-}
-
-fn texts(bytes: &[u8], ends: &[u32], rows: &[u32], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
-    let mut taken: Vec<u8> = Vec::with_capacity(rows.len() * 8);
-    let mut offsets: Vec<i32> = Vec::with_capacity(rows.len() + 1);
-    offsets.push(0);
-    for row in rows {
-        let row = *row as usize;
-        let start = row.checked_sub(1).map_or(0, |before| ends[before] as usize);
-        taken.extend_from_slice(&bytes[start..ends[row] as usize]);
-        offsets.push(i32::try_from(taken.len()).unwrap_or(i32::MAX));
-    }
-    let array = StringArray::try_new(OffsetBuffer::new(offsets.into()), taken.into(), nulls);
-    Ok(Arc::new(
-        array.map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?,
-    ))
 }

@@ -8,6 +8,9 @@
 //! [`boundary`] finds where a piece of a file may be cut, [`Scanner`] finds the fields of what was
 //! cut. Both follow the rules above, and a test holds them to each other.
 
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
 use memchr::{memchr, memchr2, memchr2_iter, memchr3_iter, memrchr};
 
 use crate::contract::Dialect;
@@ -38,6 +41,11 @@ impl Span {
         }
     }
 
+    /// The first byte, for spans of the group.
+    pub(super) fn begin(self) -> Option<usize> {
+        (self.start & SIDE == 0).then_some(self.start as usize)
+    }
+
     /// Behind the last byte, for spans of the group.
     pub(super) fn end(self) -> usize {
         self.end as usize
@@ -51,6 +59,35 @@ impl Span {
             (side, self.start & !SIDE)
         };
         bytes.get(start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// The bytes of a group and, where all of them are UTF-8, their text: to look once at everything is
+/// quicker than to look at every field.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group<'g> {
+    pub bytes: &'g [u8],
+    text: Option<&'g str>,
+}
+
+impl<'g> Group<'g> {
+    pub(super) fn new(bytes: &'g [u8], encoding: &'static Encoding) -> Group<'g> {
+        // seven times as fast as the standard library where much is not ASCII
+        let text = (encoding == encoding_rs::UTF_8)
+            .then(|| encoding.decode_without_bom_handling_and_without_replacement(bytes));
+        Group {
+            bytes,
+            text: match text.flatten() {
+                Some(Cow::Borrowed(text)) => Some(text),
+                Some(Cow::Owned(_)) | None => None,
+            },
+        }
+    }
+
+    /// The text of a field, where the group is one and the field lies in it.
+    pub(super) fn text(self, span: Span) -> Option<&'g str> {
+        let range = span.start as usize..span.end as usize;
+        self.text.filter(|_| span.start & SIDE == 0)?.get(range)
     }
 }
 

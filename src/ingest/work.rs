@@ -17,6 +17,7 @@ use crate::config::settings::{Limits, Pack};
 use crate::contract::{Contract, Reason};
 use crate::error::{Error, Kind, Result, fail};
 use crate::ingest::batch::Reject;
+use crate::ingest::cells::Refusals;
 use crate::ingest::counts::Tally;
 use crate::ingest::feed::{Feed, Split};
 use crate::ingest::header::Header;
@@ -26,7 +27,7 @@ use crate::ingest::known::{Identity, Known};
 use crate::ingest::lines::lines;
 use crate::ingest::progress::Progress;
 use crate::ingest::rows::{Refused, Rows, Stamp};
-use crate::ingest::scan::{Broken, Records, Scanner, Span};
+use crate::ingest::scan::{Broken, Group, Records, Scanner, Span};
 use crate::lake::{Encoded, Encoder};
 use crate::place::suspect::Suspect;
 use crate::protect::SiteKey;
@@ -212,7 +213,8 @@ pub(super) struct Block<'w, 'a> {
     kernels: &'w mut Kernels<'a>,
     rows: &'w mut Rows<'a>,
     rejects: &'w mut Vec<Reject>,
-    group: &'w [u8],
+    refusals: &'w mut Refusals,
+    group: Group<'w>,
     /// Fields of the block by column.
     fields: &'w mut [Vec<Span>],
     lines: &'w mut Vec<u32>,
@@ -250,20 +252,19 @@ impl Block<'_, '_> {
     }
 
     fn flush(&mut self, side: &mut Vec<u8>) {
-        let mut bad: Vec<Option<Refused>> = vec![None; self.lines.len()];
+        let refusals = &mut *self.refusals;
+        refusals.reset(self.lines.len());
         for (at, fields) in self.fields.iter_mut().enumerate() {
-            self.kernels.column(at, fields, self.group, side, &mut bad);
+            self.kernels.column(at, fields, self.group, side, refusals);
             fields.clear();
         }
         self.rows
-            .add(self.kernels, self.lines, self.wholes, self.group, &mut bad);
-        for (line, refused) in self.lines.iter().zip(bad) {
-            if let Some(refused) = refused {
-                self.rejects.push(Reject {
-                    line: u64::from(*line),
-                    refused,
-                });
-            }
+            .add(self.kernels, self.lines, self.wholes, self.group.bytes, refusals);
+        for (row, refused) in refusals.take() {
+            self.rejects.push(Reject {
+                line: u64::from(self.lines[row]),
+                refused,
+            });
         }
         self.job
             .progress
@@ -284,7 +285,7 @@ impl Records for Block<'_, '_> {
         let (reason, value) = match why {
             Broken::Quote => (Reason::Quote, String::new()),
             Broken::TooLarge(bytes) => (Reason::TooLarge, format!("{bytes} bytes")),
-            Broken::Fields(found) => (Reason::Ragged, format!("{found} fields, expected {}", self.job.width)),
+            Broken::Fields(found) => (Reason::Ragged, format!("{found} / {}", self.job.width)),
         };
         let refused = Refused {
             reason,
@@ -299,6 +300,7 @@ impl Records for Block<'_, '_> {
 struct Worker<'a> {
     kernels: Kernels<'a>,
     rows: Rows<'a>,
+    refusals: Refusals,
     fields: Vec<Vec<Span>>,
     lines: Vec<u32>,
     wholes: Vec<Span>,
@@ -330,6 +332,7 @@ pub(super) fn work<'a>(
             job.ingested_at,
             job.suspect.clone(),
         ),
+        refusals: Refusals::default(),
         fields: vec![Vec::with_capacity(BLOCK_ROWS); job.contract.columns.len()],
         lines: Vec::with_capacity(BLOCK_ROWS),
         wholes: Vec::with_capacity(BLOCK_ROWS),
@@ -372,7 +375,8 @@ impl<'a> Worker<'a> {
             kernels: &mut self.kernels,
             rows: &mut self.rows,
             rejects,
-            group: &self.group,
+            refusals: &mut self.refusals,
+            group: Group::new(&self.group, job.encoding),
             fields: &mut self.fields,
             lines: &mut self.lines,
             wholes: &mut self.wholes,

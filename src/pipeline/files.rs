@@ -9,6 +9,7 @@ use crate::config::text;
 use crate::contract::{CodeList, Contract, Protect, contracts as resolve};
 use crate::error::{Kind, Problem, Result, fail, io_error};
 use crate::ingest::arrival::is_companion;
+use crate::ingest::tables::source_schema;
 use crate::ingest::{Source, sources_in};
 use crate::message::Message;
 use crate::protect::lexicon;
@@ -48,10 +49,8 @@ pub fn contracts(site: &Site) -> Result<Vec<Contract>> {
     }
     let files = site.files("pipelines/contracts", ".toml")?;
     let contracts = resolve(&files, &codes)?;
-    let problems: Vec<Problem> = contracts
-        .iter()
-        .flat_map(|contract| personal(contract, &files))
-        .collect();
+    let own = contracts.iter().flat_map(|contract| personal(contract, &files));
+    let problems: Vec<Problem> = own.chain(disagreements(&contracts, &files)).collect();
     if problems.is_empty() {
         Ok(contracts)
     } else {
@@ -75,6 +74,23 @@ fn personal(contract: &Contract, files: &[SiteFile]) -> Vec<Problem> {
             Some(text::problem_at_word(&file.path, &file.text, &column.name, message))
         })
         .collect()
+}
+
+/// Contracts that land in the table of another with columns of their own.
+fn disagreements(contracts: &[Contract], files: &[SiteFile]) -> Vec<Problem> {
+    let mut first: BTreeMap<&str, &Contract> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for contract in contracts {
+        let known = *first.entry(&contract.into).or_insert(contract);
+        if source_schema(known).0 == source_schema(contract).0 {
+            continue;
+        }
+        let names: [&dyn std::fmt::Display; 3] = [&known.name, &contract.name, &contract.into];
+        let message = Message::new("contracts_disagree", &names);
+        let file = files.iter().find(|file| file.path == contract.path);
+        problems.extend(file.map(|file| text::problem_at_word(&file.path, &file.text, &contract.into, message)));
+    }
+    problems
 }
 
 /// What a contract claims: a path, the files of an archive that it means, and its table. A file can feed

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::contract::Contract;
-use crate::error::{Error, Kind, Place, Problem, Result, fail};
+use crate::error::{Error, Excerpt, Kind, Place, Problem, Result, fail};
 use crate::ingest::arrival::{self, Arrival, Totals};
 use crate::ingest::batch::Given;
 use crate::ingest::{self, Ingest, Progress, Report};
@@ -135,7 +135,10 @@ pub(super) fn partial(refused: Vec<(String, Error)>, outcome: Outcome) -> Result
             vec![Problem {
                 place,
                 message: error.message().clone(),
-                excerpt: (!error.causes().is_empty()).then(|| error.causes().join("; ")),
+                excerpt: (!error.causes().is_empty()).then(|| Excerpt {
+                    text: error.causes().join("; "),
+                    caret: 0,
+                }),
             }]
         } else {
             error.problems().to_vec()

@@ -89,6 +89,12 @@ impl Crs {
             .ok_or_else(|| UnknownCrs(name.to_owned()))
     }
 
+    /// What [`Crs::parse`] takes, for messages.
+    #[must_use]
+    pub fn accepted() -> String {
+        format!("{}, {ACCEPTED_CODES}", Self::ALL.map(Crs::name).join(", "))
+    }
+
     /// Converts a point of this system to WGS-84 (and so to CGCS2000), (lon, lat) degrees; (x, y) are
     /// (lon, lat) degrees or, for a metre grid, (easting, northing) metres.
     ///
@@ -146,9 +152,9 @@ impl fmt::Display for UnknownCrs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "unknown reference system \"{}\"; accepted: {}, {ACCEPTED_CODES}",
+            "unknown reference system \"{}\"; accepted: {}",
             self.0,
-            Crs::ALL.map(Crs::name).join(", ")
+            Crs::accepted()
         )
     }
 }

@@ -198,16 +198,16 @@ impl MacKey {
     /// The token of bytes that need no normalising: ASCII without blanks and lower case; `None` for all
     /// others.
     pub fn token_of_plain(&self, bytes: &[u8]) -> Option<i64> {
-        if !bytes
-            .iter()
-            .all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_lowercase())
-        {
+        // without a way out early, so that many bytes are looked at in one step
+        let plain = |byte: &u8| byte.is_ascii_graphic() & !byte.is_ascii_lowercase();
+        if !bytes.iter().fold(true, |all, byte| all & plain(byte)) {
             return None;
         }
         let mut mac = self.mac.clone();
-        match std::str::from_utf8(bytes) {
-            Ok(text) => mac.update(self.of_person(text).as_bytes()),
-            Err(_) => mac.update(bytes),
+        if self.people {
+            mac.update(self.of_person(std::str::from_utf8(bytes).ok()?).as_bytes());
+        } else {
+            mac.update(bytes);
         }
         Some(first_eight(&mac.finalize().into_bytes()))
     }

@@ -10,9 +10,10 @@ use super::display::{Display, Map, Shape};
 use super::document::Block;
 use super::grid::{self, Grid, NOTHING, grid, words};
 use super::prose;
-use super::result::{Dataset, Nature, Outcome, inert};
+use super::result::{Dataset, Nature, Outcome};
 use super::{Facts, Workbook, chart, template};
 use crate::error::Result;
+use crate::message::inert;
 
 /// Rows of a chart's data that stay readable without scripts.
 const FALLBACK_ROWS: usize = 200;

@@ -11,6 +11,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::Value;
 
 use crate::error::{Error, Kind, Result, fail};
+use crate::message::inert;
 
 /// What became of a query.
 #[derive(Debug, Clone)]
@@ -141,17 +142,4 @@ fn values(array: &ArrayRef) -> Result<Vec<Value>, ArrowError> {
             (0..array.len()).map(value).collect()
         }
     }
-}
-
-/// Text without characters that act: controls and marks of writing direction become U+FFFD.
-pub(super) fn inert(text: &str) -> String {
-    let acts = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(
-                c,
-                '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}'
-            )
-            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if acts(c) { '\u{FFFD}' } else { c }).collect()
 }

@@ -7,8 +7,8 @@ use minijinja::{AutoEscape, Environment, State, Value as Filled};
 use serde_json::{Map as Object, Value, json};
 
 use super::both;
-use super::result::inert;
 use crate::error::{Kind, Result, fail};
+use crate::message::inert;
 
 const TEMPLATES: [(&str, &str); 3] = [
     ("page.html", include_str!("../../web/page.html")),

@@ -14,8 +14,8 @@ use super::document::Block;
 use super::grid::{Grid, NOTHING, grid, label, words};
 use super::page::Page;
 use super::prose;
-use super::result::{Dataset, inert};
-use crate::message::Language;
+use super::result::Dataset;
+use crate::message::{Language, inert};
 
 /// Rows of a picture's data.
 const ROWS: usize = 20;

@@ -146,3 +146,48 @@ fn lines_of_rejects_are_those_of_the_file() {
     let expected = [(5, "ragged"), (7, "quote"), (9, "nul")];
     assert_eq!(found, expected.map(|(line, reason)| (line, reason.to_owned())));
 }
+
+#[test]
+fn a_file_without_its_header_does_not_show_its_first_row() {
+    let (dir, contracts) = bare_site();
+    let contract = "from = \"inbox/*.csv\"\ninto = \"source.calls\"\ncounty = \"none\"\nkey = []\n\
+        [columns]\nnumber = { from = \"报警单号\", protect = \"key\" }\nkind = { from = \"类别\", protect = \"public\" }\n";
+    std::fs::write(contracts.join("calls.toml"), contract).expect("a contract");
+    let row = "JQ1,报警人称车牌苏C12345被刮 张三丰13912345678,交通,黄楼街道\n";
+    let steers = "\u{1b}[2J车牌,报警单号,类别,\u{1b}[31m红\n";
+    for (name, content) in [("row", row), ("steers", steers), ("empty", "")] {
+        let file = dir.path().join(format!("inbox/{name}.csv"));
+        std::fs::write(&file, content).expect("a file");
+        let site = dir.path().display().to_string();
+        let shown = file.display().to_string();
+        let mut said = String::new();
+        for arguments in [
+            &["--site", &site, "ingest"][..],
+            &["--site", &site, "run", "nightly"],
+            &["--site", &site, "contract", "check", &shown],
+        ] {
+            let output = run(arguments);
+            assert!(!output.status.success(), "{name}: {arguments:?}");
+            said.push_str(&text(&output.stderr));
+            said.push_str(&text(&output.stdout));
+        }
+        said.push_str(&ok(&[
+            "--site",
+            &site,
+            "query",
+            "SELECT message FROM ops.step",
+            "--output",
+            "csv",
+        ]));
+        for clear in ["苏C12345", "张三丰", "13912345678", "黄楼", "\u{1b}["] {
+            assert!(!said.contains(clear), "{name}: {clear} in {said}");
+        }
+        let word = if name == "empty" {
+            "without even a header"
+        } else {
+            "车牌"
+        };
+        assert!(said.contains(word), "{name}: {said}");
+        std::fs::remove_file(file).expect("a file");
+    }
+}

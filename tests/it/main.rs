@@ -18,6 +18,7 @@ mod corpus_times;
 mod crash;
 mod demo;
 mod docs;
+mod explain;
 mod faults;
 mod field;
 mod geo;

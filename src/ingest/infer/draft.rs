@@ -13,6 +13,8 @@ use crate::protect::scan;
 
 /// Values that occur at least so often are no one's own.
 const COMMON: usize = 3;
+/// Files that the draft names.
+const FILES_NAMED: usize = 3;
 /// Code lists of calls and the columns they must have.
 const CODES: [(&str, &str); 3] = [
     (
@@ -66,10 +68,20 @@ pub(super) fn codes(plan: &Plan, values: &BTreeMap<String, BTreeSet<String>>) ->
 
 /// The contract of a plan.
 pub(super) fn contract(plan: &Plan) -> String {
+    let mut files = plan
+        .files
+        .iter()
+        .take(FILES_NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if plan.files.len() > FILES_NAMED {
+        files.push_str(&format!(" and {} more", plan.files.len() - FILES_NAMED));
+    }
     let mut lines = vec![format!(
         "# Drafted by `fenghuo contract infer` from {} rows of {}. Nobody has checked it.",
         plan.rows,
-        plain(&plan.files.join(", "))
+        plain(&files)
     )];
     lines.push("# Every guess says what was seen. To decide, and then to strike out:".to_owned());
     for (at, decision) in decisions(plan).iter().enumerate() {
@@ -164,8 +176,8 @@ fn decisions(plan: &Plan) -> Vec<String> {
         {
             let many = column.seen.distinct;
             open.push(format!(
-                "pipelines/codes/{codes}.csv with {columns}, for the {many} values of `{}`",
-                column.from
+                "pipelines/codes/{codes}.csv with {columns}, for the {many} values of `{}` in these {} rows",
+                column.from, plan.rows
             ));
         }
     }

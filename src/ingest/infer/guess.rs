@@ -20,6 +20,10 @@ const SAMPLED: usize = 5_000;
 const PLACE_ENDS: &str = "区县市省镇乡村街道路所站局队园港山河湖桥门厂校院店楼城州旗盟社";
 const SURNAMES: &str = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢\
 姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤";
+const DOUBLE_SURNAMES: [&str; 24] = [
+    "欧阳", "上官", "司马", "诸葛", "皇甫", "尉迟", "公孙", "慕容", "令狐", "司徒", "东方", "夏侯", "端木", "百里",
+    "南宫", "长孙", "宇文", "鲜于", "闻人", "澹台", "濮阳", "淳于", "申屠", "轩辕",
+];
 const STREETS: &str = " ST AVE AV RD BLVD DR LN CT HWY PKWY STREET ROAD AVENUE DRIVE LANE PL EXPY FWY PIKE WAY ";
 
 /// Part of a whole; nothing of nothing is 0.
@@ -335,7 +339,8 @@ fn is_person_name(text: &str) -> bool {
     let length = text.chars().count();
     (2..=4).contains(&length)
         && text.chars().all(is_han)
-        && text.starts_with(|c: char| SURNAMES.contains(c))
+        && (text.starts_with(|c: char| SURNAMES.contains(c))
+            || DOUBLE_SURNAMES.iter().any(|name| text.starts_with(name)))
         && !text.ends_with(|c: char| PLACE_ENDS.contains(c))
 }
 

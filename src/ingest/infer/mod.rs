@@ -25,7 +25,7 @@ use sniff::{Delimited, EncodingGuess, Layout};
 /// Values beyond which a column is no list of codes.
 const CODES: usize = 1_000;
 /// Rows that are looked at, over all samples.
-const ROWS: usize = 20_000;
+const ROWS: usize = 100_000;
 
 /// A file of the source, or its head.
 #[derive(Debug, Clone, Copy)]

@@ -132,7 +132,7 @@ impl Plan {
         let event = event(&columns, &subject, files);
         clocks(&mut columns, table, event);
         let (key, key_why) = key(&columns, table, event, own_number(&subject));
-        finish(&mut columns, &subject, event, &key);
+        finish(&mut columns, &subject, event);
         let nested = table.nested.clone();
         Plan {
             name: name.to_owned(),
@@ -517,11 +517,12 @@ fn key(columns: &[Column], table: &Table, event: Option<usize>, own: &str) -> (V
 }
 
 /// What follows from the whole: which columns are required, and which have code lists.
-fn finish(columns: &mut [Column], subject: &str, event: Option<usize>, key: &[String]) {
+fn finish(columns: &mut [Column], subject: &str, event: Option<usize>) {
     for (at, column) in columns.iter_mut().enumerate() {
         let full = column.seen.filled == column.seen.rows && column.is_kept();
         let position = subject == "camera" && column.kind.is_position();
-        let leads = event == Some(at) || position || column.role == Some("category") || key.contains(&column.name);
+        // a row without a number is told apart by its content, and so is not refused
+        let leads = event == Some(at) || position || column.role == Some("category");
         column.required = full && leads && column.shape.unread == 0;
         column.codes = match (subject, column.role) {
             ("alarm", Some("category")) => Some("category"),
