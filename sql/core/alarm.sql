@@ -1,5 +1,7 @@
 -- 警情：每条接警单一行，类别以终审反馈为准。 One row per call record; the class is that of the final feedback.
 -- @grain alarm_id
+-- @incremental biz_date
+-- @follows source.feedback on alarm_id
 -- @column alarm_id zh "警情" key of the call record
 -- @column category zh "警情类别" final class, else the class at call-taking
 -- @check not_null(alarm_id, reported_at, biz_date, county)

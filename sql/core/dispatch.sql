@@ -1,5 +1,6 @@
 -- 派警：每条处警单一行。 One row per dispatch.
 -- @grain dispatch_id
+-- @incremental biz_date
 -- @check not_null(dispatch_id, alarm_id, dispatched_at)
 -- @check unique(dispatch_id)
 SELECT

@@ -1,5 +1,6 @@
 -- 反馈：每条反馈单一行。 One row per feedback.
 -- @grain feedback_id
+-- @incremental biz_date
 -- @check not_null(feedback_id, alarm_id)
 -- @check unique(feedback_id)
 SELECT

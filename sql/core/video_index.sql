@@ -1,5 +1,6 @@
 -- 视频片段索引：每个片段一行。 One row per clip: which camera, when, how long, how good.
 -- @grain clip_id
+-- @incremental biz_date
 -- @check not_null(clip_id, camera_id, begin_at, end_at)
 -- @check in_range(length_seconds, 0, 86400)
 SELECT

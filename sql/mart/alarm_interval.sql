@@ -1,6 +1,8 @@
 -- 处警时长：每条已派警情一行，取首个到场单位；无效时长说明原因。
 -- Stage times of each dispatched call, first unit on scene; an interval that cannot be measured says why.
 -- @grain alarm_id
+-- @incremental biz_date
+-- @follows core.dispatch on alarm_id
 -- @check unique(alarm_id)
 -- @check accepted(reason, 'valid', 'missing', 'negative', 'zero', 'over_24h')
 WITH first_unit AS (

@@ -1,6 +1,7 @@
 -- 群众报警（空间产品的唯一入口）：一事一行，可上图，非裁量类。
 -- Incidents reported by citizens, sensors or other agencies that may be mapped: the only way into spatial products.
 -- @grain alarm_id
+-- @incremental biz_date
 -- @check not_null(alarm_id, biz_date, county)
 -- @check unique(alarm_id)
 -- @check accepted(origin, 'citizen', 'sensor', 'other_agency')

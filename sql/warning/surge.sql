@@ -3,6 +3,8 @@
 -- Holidays are neither judged nor used as a baseline; days on which the county delivered nothing are not zeros.
 -- A warning needs 5 incidents, and the lower limit of the day's count above the upper limit of the baseline mean.
 -- @grain county, area, category, biz_date
+-- @incremental biz_date
+-- @lookback 105 days
 -- @column observed zh "当日起数" incidents of the day
 -- @column expected zh "基线均值" mean of the baseline days
 -- @column upper zh "基线上限" upper 95 % limit of the baseline mean, exact Poisson

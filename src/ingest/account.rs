@@ -11,6 +11,7 @@ use crate::ingest::arrival::Totals;
 use crate::ingest::batch::{Ingest, Reject, short};
 use crate::ingest::open::Name;
 use crate::ingest::tables;
+use crate::lake::days::UNDATED;
 use crate::place::suspect::Finding;
 
 /// What became of one file.
@@ -123,6 +124,7 @@ impl Ingest<'_> {
         let maybe =
             |number: Option<u64>| -> ArrayRef { Arc::new(Int64Array::from(vec![number.map(u64::cast_signed)])) };
         let day = |day: Option<i32>| -> ArrayRef { Arc::new(Date32Array::from(vec![day])) };
+        let dated = || report.days.iter().copied().filter(|day| *day != UNDATED);
         let reasons = serde_json::to_string(&report.reasons).unwrap_or_default();
         let columns: Vec<ArrayRef> = vec![
             text(short(&report.batch_id)),
@@ -138,8 +140,8 @@ impl Ingest<'_> {
             text(&reasons),
             number(report.blanked),
             text(&report.unknown_columns.join(",")),
-            day(report.days.first().copied()),
-            day(report.days.last().copied()),
+            day(dated().next()),
+            day(dated().next_back()),
             text(&self.run.run_id),
             number(self.run.fence),
             Arc::new(TimestampMicrosecondArray::from_value(self.now, 1).with_timezone("UTC")),

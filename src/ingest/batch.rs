@@ -25,6 +25,7 @@ use crate::ingest::source::{Looked, Source};
 use crate::ingest::tables;
 use crate::ingest::task::{Task, workers};
 use crate::ingest::work::{Done, Finished, Turn};
+use crate::lake::days::UNDATED;
 use crate::lake::table::same_columns;
 use crate::lake::{Appended, Commit, Lake, Layout, Stage, Table, crash};
 use crate::place::suspect::Suspect;
@@ -121,6 +122,7 @@ impl<'a> Ingest<'a> {
             run_id: given.run_id,
             fence: given.fence,
             days: Vec::new(),
+            digest: None,
             key_id: given.key.id(),
         };
         Ingest {
@@ -550,7 +552,7 @@ impl Arrived {
     pub fn note_days(&mut self, rows: &RecordBatch) {
         if let Some(days) = rows.column_by_name("biz_date") {
             let days = days.as_primitive::<arrow::datatypes::Date32Type>();
-            self.days.extend(days.iter().flatten());
+            self.days.extend(days.iter().map(|day| day.unwrap_or(UNDATED)));
         }
     }
 }

@@ -64,11 +64,14 @@ pub(super) fn match_header(contract: &Contract, path: &str, names: &[String], pa
     };
     check_allowed(contract, path, names.iter(), shown)?;
     if !is_header && contract.columns.iter().any(Column::must_come) {
+        let wanted = contract.columns.iter().filter(|column| column.must_come());
+        let problems = wanted.map(|column| missing(path, column, std::iter::empty(), pack));
         let error = fail(
             Kind::Input,
             "source_header_none",
             &[&path, &contract.name, &contract.columns.len()],
-        );
+        )
+        .with_problems(problems.collect());
         // one name where there should be many is the mark between them
         return Err(match names {
             [_] if contract.columns.len() > 2 => error.hint("source_single_hint", &[&contract.path]),

@@ -19,6 +19,7 @@ use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::account::Report;
 use crate::ingest::batch::{Ingest, layout};
+use crate::lake::days::UNDATED;
 use crate::lake::{Staged, Table};
 
 /// Columns that say where a row came from and not what it says.
@@ -290,5 +291,5 @@ pub(super) fn partition(batch: &RecordBatch, row: usize) -> Option<String> {
 
 pub(super) fn day(batch: &RecordBatch, row: usize) -> Option<i32> {
     let days = batch.column_by_name("biz_date")?.as_primitive_opt::<Date32Type>()?;
-    days.is_valid(row).then(|| days.value(row))
+    Some(if days.is_valid(row) { days.value(row) } else { UNDATED })
 }

@@ -28,6 +28,7 @@ use crate::ingest::lines::lines;
 use crate::ingest::progress::Progress;
 use crate::ingest::rows::{Refused, Rows, Stamp};
 use crate::ingest::scan::{Broken, Group, Records, Scanner, Span};
+use crate::lake::days::UNDATED;
 use crate::lake::{Encoded, Encoder};
 use crate::place::suspect::Suspect;
 use crate::protect::SiteKey;
@@ -509,9 +510,9 @@ impl<'a> Worker<'a> {
             let mut last = None;
             for row in &order {
                 let day = self.rows.day(*row);
-                if day != last {
-                    days.extend(day);
-                    last = day;
+                if last != Some(day) {
+                    days.insert(day.unwrap_or(UNDATED));
+                    last = Some(day);
                 }
             }
             let slices = order

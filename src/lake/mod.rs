@@ -5,6 +5,7 @@
 //! because of an error, since an unclear answer may have been a success.
 
 pub mod crash;
+pub mod days;
 pub mod digest;
 mod encode;
 pub mod lease;
@@ -22,6 +23,7 @@ use object_store::ObjectStore;
 
 use crate::error::{Kind, Result, fail};
 
+pub use days::Touched;
 pub use digest::RowDigest;
 pub use encode::{Encoded, Encoder, Layout};
 pub use lease::Lease;

@@ -27,15 +27,14 @@ use url::Url;
 use crate::error::{Kind, Result, fail};
 use crate::lake::encode::{self, Layout};
 use crate::lake::stage::{Stage, Staged};
-use crate::lake::{Lake, store_error, table_error};
-use crate::time::calendar;
+use crate::lake::{Lake, days, store_error, table_error};
 
 /// An opened table at one version.
 #[derive(Debug, Clone)]
 pub struct Table {
-    name: String,
+    pub(super) name: String,
     location: String,
-    inner: DeltaTable,
+    pub(super) inner: DeltaTable,
 }
 
 /// What a commit says about itself, besides its rows.
@@ -53,6 +52,8 @@ pub struct Commit {
     pub days: Vec<i32>,
     /// The key of the tokens in it, by its name; empty where it holds none.
     pub key_id: String,
+    /// The digest of the table's rows after it, where it is known.
+    pub digest: Option<String>,
 }
 
 /// The outcome of an append.
@@ -101,6 +102,24 @@ impl Lake {
         self.open_table(name, location, Some(version)).await
     }
 
+    /// The newest version in a location.
+    ///
+    /// # Errors
+    /// `Missing` where there is none.
+    pub async fn table_in(&self, name: &str, location: &str) -> Result<Table> {
+        self.open_table(name, location, None).await
+    }
+
+    /// A new, empty table beside those of this name: rows of another SELECT never mix with older ones.
+    ///
+    /// # Errors
+    /// As [`Lake::table_of`].
+    pub async fn new_table(&self, name: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
+        let locations = self.locations(name).await?;
+        let number = locations.last().and_then(|last| last.parse::<u64>().ok()).unwrap_or(0) + 1;
+        self.create(name, &number.to_string(), schema, partition_by).await
+    }
+
     /// The table of exactly this schema: the newest location if it fits, else a new one.
     ///
     /// # Errors
@@ -113,8 +132,7 @@ impl Lake {
                 return Ok(table);
             }
         }
-        let number = locations.last().and_then(|last| last.parse::<u64>().ok()).unwrap_or(0) + 1;
-        self.create(name, &number.to_string(), schema, partition_by).await
+        self.new_table(name, schema, partition_by).await
     }
 
     async fn create(&self, name: &str, location: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
@@ -449,7 +467,13 @@ impl Table {
         Ok(())
     }
 
-    async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, rows: u64, commit: &Commit) -> Result<u64> {
+    pub(super) async fn commit(
+        &mut self,
+        actions: Vec<Action>,
+        mode: SaveMode,
+        rows: u64,
+        commit: &Commit,
+    ) -> Result<u64> {
         let failed = |cause| table_error(&self.name, cause);
         let metadata = [
             ("fenghuoRun".to_owned(), Value::from(commit.run_id.clone())),
@@ -459,9 +483,14 @@ impl Table {
             ),
             ("fenghuoFence".to_owned(), Value::from(commit.fence)),
             ("fenghuoRows".to_owned(), Value::from(rows)),
-            ("fenghuoDays".to_owned(), Value::from(day_ranges(&commit.days))),
+            ("fenghuoDays".to_owned(), Value::from(days::to_text(&commit.days))),
             ("fenghuoKey".to_owned(), Value::from(commit.key_id.clone())),
         ];
+        let digest = commit
+            .digest
+            .clone()
+            .map(|digest| ("fenghuoDigest".to_owned(), Value::from(digest)));
+        let metadata = metadata.into_iter().chain(digest);
         let mut properties = CommitProperties::default()
             .with_metadata(metadata)
             .with_cleanup_expired_logs(Some(false));
@@ -526,7 +555,11 @@ impl Table {
 }
 
 /// Rows of a data file with their partition's value.
-fn whole(batch: &RecordBatch, schema: &SchemaRef, values: &HashMap<String, Option<String>>) -> Result<RecordBatch> {
+pub(super) fn whole(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    values: &HashMap<String, Option<String>>,
+) -> Result<RecordBatch> {
     let broken = |cause: ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
@@ -539,23 +572,6 @@ fn whole(batch: &RecordBatch, schema: &SchemaRef, values: &HashMap<String, Optio
         });
     }
     RecordBatch::try_new(schema.clone(), columns).map_err(broken)
-}
-
-/// Days as text, runs of them as first and last: `2025-03-01/2025-03-04,2025-03-09`.
-fn day_ranges(days: &[i32]) -> String {
-    let text = |day: i32| calendar::date(day).map_or_else(String::new, |date| date.to_string());
-    let runs = days.chunk_by(|left, right| left + 1 == *right);
-    let ranges = runs.filter_map(|run| Some((run.first()?, run.last()?)));
-    ranges
-        .map(|(first, last)| {
-            if first == last {
-                text(*first)
-            } else {
-                format!("{}/{}", text(*first), text(*last))
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(",")
 }
 
 /// The schema as tables store it: no views, no dictionaries, instants in UTC microseconds.

@@ -1,16 +1,27 @@
 //! Evaluates one model on pinned tables and writes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema};
 use datafusion::common::ParamValues;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
 
+use crate::engine::session::Rows;
 use crate::engine::{Class, Classes, Session, taint};
 use crate::error::{Kind, Result, fail};
-use crate::lake::table::storable;
+use crate::lake::table::{same_columns, storable};
 use crate::lake::{Commit, Lake, Layout, ReleaseTable, RowDigest, Table};
+use crate::model::header::{DAY, Window};
 use crate::model::load::Model;
 use crate::model::rules;
+use crate::model::window::{self, spans};
+use crate::time::calendar;
+
+/// The column by which tables that are built day by day are partitioned.
+const MONTH: &str = "biz_month";
 
 /// Builds models of one run in one session.
 #[derive(Debug)]
@@ -53,7 +64,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// `Input` where it does not plan, `Denied` where it uses a token against the boundary.
-    pub async fn plan(&mut self, model: &Model) -> Result<datafusion::logical_expr::LogicalPlan> {
+    pub async fn plan(&mut self, model: &Model) -> Result<LogicalPlan> {
         let (path, sql) = (&model.file.path, &model.file.text);
         let plan = self.session.plan(path, sql).await?;
         let findings = taint::walk(&plan, &self.classes);
@@ -65,7 +76,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A label or grain of a column that the model does not have is a slip of the pen.
-    fn labels(&self, model: &Model, plan: &datafusion::logical_expr::LogicalPlan) -> Result<()> {
+    fn labels(&self, model: &Model, plan: &LogicalPlan) -> Result<()> {
         use crate::config::text;
         let known: Vec<&String> = plan.schema().fields().iter().map(|field| field.name()).collect();
         let named = model
@@ -75,6 +86,8 @@ impl<'a> Builder<'a> {
             .map(|label| &label.column)
             .chain(&model.header.grain)
             .chain(model.header.checks.iter().flat_map(|(_, check)| check.columns()));
+        let day = DAY.to_owned();
+        let named = named.chain(model.header.window.is_some().then_some(&day));
         let file = &model.file;
         let problems: Vec<_> = named
             .filter(|name| !known.contains(name))
@@ -87,48 +100,172 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Builds a model into its table.
+    /// Builds a model as a whole, in place of the rows before. One that is built day by day gets a new table
+    /// where it changed, so that days of another SELECT never stand beside its own; `before` is its entry
+    /// in the release.
     ///
     /// # Errors
     /// As [`Builder::plan`], as the query fails, or as the store fails.
-    pub async fn build(
+    pub async fn build(&mut self, model: &Model, before: Option<&ReleaseTable>, entry: Pending) -> Result<Built> {
+        let mut plan = self.plan(model).await?;
+        if let Some(window) = &model.header.window {
+            plan = self.restricted(model, plan, window, None)?;
+        }
+        let mut rows = self.stream(model, plan).await?;
+        let mut table = self.table(model, before, &entry, &storable(&rows.schema())).await?;
+        let mut stage = table.stage(&self.commit.run_id, Layout::default())?;
+        let mut digest = RowDigest::new(stage.schema())?;
+        while let Some(batch) = rows.next().await? {
+            let batch = match model.header.window {
+                Some(_) => stage.conform(&monthly(model, &batch)?)?,
+                None => stage.conform(&batch)?,
+            };
+            digest.update(&batch)?;
+            stage.write(&batch).await?;
+        }
+        let staged = stage.finish().await?;
+        let written = staged.rows;
+        let commit = Commit {
+            digest: Some(digest.finish()),
+            ..self.commit.clone()
+        };
+        table.replace(staged, &commit).await?;
+        if table.rows()? != written {
+            return Err(fail(Kind::Bug, "rows_differ", &[&model.name, &written, &table.rows()?]));
+        }
+        built(table, digest.finish(), entry, &self.commit)
+    }
+
+    /// The table that the rows of a model as a whole go to.
+    async fn table(
+        &self,
+        model: &Model,
+        before: Option<&ReleaseTable>,
+        entry: &Pending,
+        schema: &Schema,
+    ) -> Result<Table> {
+        if model.header.window.is_none() {
+            return self.lake.table_of(&model.name, schema, &[]).await;
+        }
+        let schema = with_month(schema);
+        let same = before.filter(|before| before.fingerprint.as_deref() == Some(&entry.fingerprint));
+        if let Some(before) = same {
+            let table = self.lake.table_in(&model.name, &before.location).await?;
+            if same_columns(table.schema()?.as_ref(), &schema) {
+                return Ok(table);
+            }
+        }
+        self.lake.new_table(&model.name, &schema, &[MONTH]).await
+    }
+
+    /// Builds the rows of some days of a model that is built day by day, in place of those before. `before`
+    /// is its entry in the release. `None` where its table does not know its own digest, so that it has to
+    /// be built as a whole.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub async fn build_days(
         &mut self,
         model: &Model,
-        fingerprint: String,
-        inputs: BTreeMap<String, String>,
-    ) -> Result<Built> {
-        let (path, sql) = (&model.file.path, &model.file.text);
+        before: &ReleaseTable,
+        days: &BTreeSet<i32>,
+        entry: Pending,
+    ) -> Result<Option<Built>> {
+        let Some(window) = &model.header.window else {
+            return Ok(None);
+        };
+        let mut table = self.lake.table_in(&model.name, &before.location).await?;
+        let mut stage = table.stage(&self.commit.run_id, Layout::default())?;
+        let known = table.digest().await?;
+        let digest = known.and_then(|known| RowDigest::new(stage.schema()).ok()?.starting_at(&known));
+        let Some(mut digest) = digest else { return Ok(None) };
         let plan = self.plan(model).await?;
+        for span in spans(days) {
+            let mut rows = self
+                .stream(model, self.restricted(model, plan.clone(), window, Some(span))?)
+                .await?;
+            while let Some(batch) = rows.next().await? {
+                let batch = stage.conform(&monthly(model, &batch)?)?;
+                digest.update(&batch)?;
+                stage.write(&batch).await?;
+            }
+        }
+        let digest = table.exchange_days(days, stage, digest, &self.commit).await?;
+        built(table, digest, entry, &self.commit).map(Some)
+    }
+
+    fn restricted(
+        &self,
+        model: &Model,
+        plan: LogicalPlan,
+        window: &Window,
+        span: Option<window::Span>,
+    ) -> Result<LogicalPlan> {
+        let failed = |cause| fail(Kind::Bug, "session_failed", &[]).because(format!("{}: {cause}", model.name));
+        window::restrict(plan, window, span).map_err(failed)
+    }
+
+    /// Binds the parameters and runs.
+    async fn stream(&self, model: &Model, plan: LogicalPlan) -> Result<Rows> {
+        let (path, sql) = (&model.file.path, &model.file.text);
         let values: Vec<(&str, ScalarValue)> = self
             .parameters
             .iter()
             .map(|(name, value)| (name.as_str(), ScalarValue::from(value.as_str())))
             .collect();
         let plan = self.session.bind(path, sql, plan, ParamValues::from(values))?;
-        let mut rows = self.session.stream(path, sql, plan).await?;
-        let mut table = self.lake.table_of(&model.name, &storable(&rows.schema()), &[]).await?;
-        let mut stage = table.stage(&self.commit.run_id, Layout::default())?;
-        let mut digest = RowDigest::new(stage.schema())?;
-        while let Some(batch) = rows.next().await? {
-            let batch = stage.conform(&batch)?;
-            digest.update(&batch)?;
-            stage.write(&batch).await?;
-        }
-        let staged = stage.finish().await?;
-        let version = table.replace(staged, &self.commit).await?;
-        let stored = table.rows()?;
-        if stored != digest.rows() {
-            return Err(fail(Kind::Bug, "rows_differ", &[&model.name, &digest.rows(), &stored]));
-        }
-        let entry = ReleaseTable {
-            location: table.location().to_owned(),
-            version,
-            rows: stored,
-            digest: Some(digest.finish()),
-            fingerprint: Some(fingerprint),
-            inputs,
-            run_id: Some(self.commit.run_id.clone()),
-        };
-        Ok(Built { table, entry })
+        self.session.stream(path, sql, plan).await
     }
+}
+
+/// What a release will say of a table besides its rows.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// Fingerprint of the model.
+    pub fingerprint: String,
+    /// The states of its inputs.
+    pub inputs: BTreeMap<String, String>,
+}
+
+fn built(table: Table, digest: String, pending: Pending, commit: &Commit) -> Result<Built> {
+    let entry = ReleaseTable {
+        location: table.location().to_owned(),
+        version: table.version(),
+        rows: table.rows()?,
+        digest: Some(digest),
+        fingerprint: Some(pending.fingerprint),
+        inputs: pending.inputs,
+        run_id: Some(commit.run_id.clone()),
+    };
+    Ok(Built { table, entry })
+}
+
+/// The schema with the column by which a table that is built day by day is partitioned.
+fn with_month(schema: &Schema) -> Schema {
+    if schema.field_with_name(MONTH).is_ok() {
+        return schema.clone();
+    }
+    let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(MONTH, DataType::Utf8, true)));
+    Schema::new(fields)
+}
+
+/// Rows with their month.
+fn monthly(model: &Model, batch: &RecordBatch) -> Result<RecordBatch> {
+    let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
+    let column = batch
+        .column_by_name(DAY)
+        .and_then(|column| column.as_primitive_opt::<Date32Type>());
+    let column = column.ok_or_else(|| fail(Kind::Input, "window_day", &[&model.name, &DAY]))?;
+    if column.null_count() > 0 {
+        return Err(fail(Kind::Input, "window_day", &[&model.name, &DAY]));
+    }
+    if batch.schema_ref().field_with_name(MONTH).is_ok() {
+        return Ok(batch.clone());
+    }
+    let months = StringArray::from_iter_values(column.values().iter().map(|day| calendar::month(*day)));
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(months));
+    let schema = with_month(batch.schema_ref());
+    RecordBatch::try_new(Arc::new(schema), columns).map_err(broken)
 }

@@ -46,14 +46,41 @@ pub struct Header {
     pub checks: Vec<(usize, Check)>,
     /// Whether tokens of public places may be used here.
     pub place_token: bool,
+    /// How it is built day by day, where it is.
+    pub window: Option<Window>,
 }
 
-const WORDS: [&str; 4] = ["grain", "column", "check", "place_token"];
+/// How the rows of a statistics day depend on those of its inputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Days before it whose input rows bear on it.
+    pub lookback: i32,
+    /// Days after it whose input rows bear on it.
+    pub lookahead: i32,
+    /// Inputs whose rows bear on a row by a shared key, whatever their day, with the column of that key.
+    pub follows: Vec<(String, String)>,
+}
+
+/// The column by which models are built day by day.
+pub const DAY: &str = "biz_date";
+
+const WORDS: [&str; 8] = [
+    "grain",
+    "column",
+    "check",
+    "place_token",
+    "incremental",
+    "lookback",
+    "lookahead",
+    "follows",
+];
 const CHECKS: [&str; 5] = ["not_null", "unique", "accepted", "in_range", "rows"];
 
 /// Reads the header of a file; problems carry their places.
 pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
     let mut header = Header::default();
+    let mut window = Window::default();
+    let (mut incremental, mut bounded) = (false, None);
     let mut offset = 0;
     for (number, line) in file.text.split_inclusive('\n').enumerate() {
         let start = offset;
@@ -77,6 +104,14 @@ pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
         match word {
             "grain" => header.grain = names(value),
             "place_token" => header.place_token = true,
+            "incremental" if value.trim() == DAY => incremental = true,
+            "incremental" => problem(Message::new("header_incremental", &[&value, &DAY])),
+            "lookback" | "lookahead" | "follows" => {
+                bounded.get_or_insert(at);
+                if !window.read(word, value) {
+                    problem(Message::new("header_window", &[&word, &value]));
+                }
+            }
             "column" => match label(value) {
                 Some(label) => header.labels.push(label),
                 None => problem(Message::new("header_column", &[&value])),
@@ -87,6 +122,13 @@ pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
             },
             unknown => problem(unknown_word(unknown, &WORDS)),
         }
+    }
+    match bounded {
+        Some(at) if !incremental => {
+            let message = Message::new("header_not_incremental", &[&DAY]);
+            problems.push(text::problem_at(&file.path, &file.text, at, message));
+        }
+        _ => header.window = incremental.then_some(window),
     }
     if header.title.is_empty() {
         problems.push(text::problem_at(
@@ -105,6 +147,35 @@ pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
         ));
     }
     header
+}
+
+impl Window {
+    /// Takes one line of the header; whether it could be read.
+    fn read(&mut self, word: &str, value: &str) -> bool {
+        let words: Vec<&str> = value.split_whitespace().collect();
+        let days = |text: &str| text.parse::<i32>().ok().filter(|days| (0..=3_660).contains(days));
+        match (word, &words[..]) {
+            ("lookback", [count, "day" | "days"]) => days(count).is_some_and(|days| {
+                self.lookback = days;
+                true
+            }),
+            ("lookahead", [count, "day" | "days"]) => days(count).is_some_and(|days| {
+                self.lookahead = days;
+                true
+            }),
+            ("follows", [input, "on", column]) => {
+                self.follows.push(((*input).to_owned(), (*column).to_owned()));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The column by which rows follow those of an input.
+    pub fn follows(&self, input: &str) -> Option<&str> {
+        let found = self.follows.iter().find(|(name, _)| name == input);
+        found.map(|(_, column)| column.as_str())
+    }
 }
 
 fn unknown_word(word: &str, known: &[&str]) -> Message {
@@ -242,6 +313,26 @@ mod tests {
         assert_eq!(header.grain, ["a", "b"]);
         assert_eq!(header.labels[0].zh, "甲");
         assert_eq!(header.checks.len(), 2);
+    }
+
+    #[test]
+    fn windows_are_read_and_mean_nothing_without_the_day_they_are_of() {
+        let (header, problems) = parsed(
+            "-- t\n-- @grain a\n-- @incremental biz_date\n-- @lookback 28 days\n-- @follows core.b on alarm_id\nSELECT 1",
+        );
+        assert!(problems.is_empty(), "{problems:?}");
+        let window = header.window.expect("a window");
+        assert_eq!((window.lookback, window.lookahead), (28, 0));
+        assert_eq!(window.follows("core.b"), Some("alarm_id"));
+        for wrong in [
+            "@incremental month",
+            "@lookback 28 days",
+            "@incremental biz_date\n-- @lookback soon",
+            "@incremental biz_date\n-- @follows b",
+        ] {
+            let (_, problems) = parsed(&format!("-- t\n-- @grain a\n-- {wrong}\nSELECT 1"));
+            assert_eq!(problems.len(), 1, "{wrong}: {problems:?}");
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Models {
         }
         for model in models.values() {
             problems.extend(unknown_inputs(model, &models));
+            problems.extend(followed(model));
         }
         let ordered = order(&models, &mut problems);
         rules::spatial(&models, &mut problems);
@@ -116,6 +117,16 @@ impl Models {
     pub fn get(&self, name: &str) -> Option<&Model> {
         self.ordered.iter().find(|model| model.name == name)
     }
+}
+
+/// Tables that a model follows and does not read.
+fn followed(model: &Model) -> Vec<Problem> {
+    let (file, window) = (&model.file, model.header.window.iter());
+    let named = window.flat_map(|window| &window.follows).map(|(input, _)| input);
+    named
+        .filter(|input| !model.inputs.contains(input))
+        .map(|input| text::unknown_key(&file.path, &file.text, input, model.inputs.iter()))
+        .collect()
 }
 
 /// Names without a schema, and names that nothing fills.

@@ -4,6 +4,7 @@
 //! nothing; what fails after the release never withdraws it.
 
 pub mod definition;
+pub mod dirt;
 pub mod files;
 mod intake;
 pub mod leftovers;

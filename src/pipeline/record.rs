@@ -93,6 +93,7 @@ impl RunRecord {
             run_id: self.run_id.clone(),
             fence,
             days: Vec::new(),
+            digest: None,
         };
         let steps = &self.steps;
         let text = |of: &dyn Fn(&StepRecord) -> String| -> ArrayRef {

@@ -85,6 +85,7 @@ impl Run<'_> {
                 run_id: self.run_id.clone(),
                 fence: lease.fence(),
                 days: Vec::new(),
+                digest: None,
                 key_id: next.id(),
             };
             crash::point("renew_table");

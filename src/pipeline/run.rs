@@ -10,13 +10,16 @@ use crate::engine::{Bounds, Class, Classes, Session};
 use crate::error::{Kind, Place, Problem, Result, fail};
 use crate::ingest::batch::Given;
 use crate::ingest::{Ingest, Progress, Report};
+use crate::lake::days::to_text as days_text;
 use crate::lake::release::digest;
 use crate::lake::{Commit, Lake, Release, ReleaseTable};
 use crate::message::{Language, Message};
-use crate::model::{Builder, Failure, Models, check};
+use crate::model::build::Pending;
+use crate::model::{Builder, Built, Failure, Model, Models, check};
+use crate::pipeline::dirt::{self, Dirt};
 use crate::pipeline::files::{Assigned, assign, contracts};
 use crate::pipeline::intake::partial;
-use crate::pipeline::plan::{Plan, Sources, Step, sources};
+use crate::pipeline::plan::{Plan, Reason, Sources, Step, sources};
 use crate::pipeline::record::{RunRecord, StepRecord};
 use crate::pipeline::{Definition, pages};
 use crate::protect::SiteKey;
@@ -284,6 +287,7 @@ impl Run<'_> {
             run_id: self.run_id.clone(),
             fence,
             days: Vec::new(),
+            digest: None,
         };
         let mut builder = Builder::new(self.lake, &session, commit, parameters.clone(), classes(contracts));
         for (name, step) in &plan.steps {
@@ -302,16 +306,35 @@ impl Run<'_> {
                     outcome.kept += 1;
                     record.step("build", name, "kept", entry.rows, String::new());
                 }
-                Step::Build(_) => {
-                    let inputs = input_states(&model.inputs, &sources, &tables);
-                    let built = builder
-                        .build(model, model.fingerprint(&parameters), inputs)
+                Step::Build(reason) => {
+                    let pending = Pending {
+                        fingerprint: model.fingerprint(&parameters),
+                        inputs: input_states(&model.inputs, &sources, &tables),
+                    };
+                    let dirt = match (reason, &last) {
+                        (Reason::Input(_), Some(last)) => self.dirt(model, &tables, last).await?,
+                        _ => Dirt::All,
+                    };
+                    if let (Dirt::Nothing, Some(entry)) = (&dirt, tables.get_mut(name)) {
+                        let table = self.lake.table_at(name, &entry.location, entry.version).await?;
+                        session.register(name, table.provider(session.state()).await?)?;
+                        builder.plan(model).await?;
+                        entry.inputs = pending.inputs;
+                        outcome.kept += 1;
+                        record.step("build", name, "kept", entry.rows, String::new());
+                        continue;
+                    }
+                    let built = build(&mut builder, model, tables.get(name), &dirt, pending)
                         .await
                         .inspect_err(|error| {
                             record.step("build", name, "failed", 0, error.render(Language::English));
                         })?;
                     session.register(name, built.table.provider(session.state()).await?)?;
-                    record.step("build", name, "ok", built.entry.rows, String::new());
+                    let days = match &dirt {
+                        Dirt::Days(days) => days_text(days.iter().copied().collect::<Vec<_>>().as_slice()),
+                        Dirt::Nothing | Dirt::All => String::new(),
+                    };
+                    record.step("build", name, "ok", built.entry.rows, days);
                     watch.said(Message::new("model_built", &[name, &built.entry.rows]));
                     outcome.built.push((name.clone(), built.entry.rows));
                     tables.insert(name.clone(), built.entry);
@@ -320,6 +343,15 @@ impl Run<'_> {
         }
         self.check(&session, models, &plan, &tables, record).await?;
         self.release(pipeline, last.as_ref(), tables, record, outcome).await
+    }
+
+    /// What a model has to build, its entry being that of the last release.
+    async fn dirt(&self, model: &Model, tables: &BTreeMap<String, ReleaseTable>, last: &Release) -> Result<Dirt> {
+        let Some(before) = last.tables.get(&model.name) else {
+            return Ok(Dirt::All);
+        };
+        let bounds = Bounds::from(&self.site.settings.limits);
+        dirt::of(self.lake, bounds, model, before, tables, last).await
     }
 
     /// Header checks of the models built now, and the checks over several tables whose tables exist.
@@ -505,6 +537,22 @@ pub fn classes(contracts: &[Contract]) -> Classes {
         }
     }
     classes
+}
+
+/// Builds the days that were reopened, or everything.
+async fn build(
+    builder: &mut Builder<'_>,
+    model: &Model,
+    before: Option<&ReleaseTable>,
+    dirt: &Dirt,
+    pending: Pending,
+) -> Result<Built> {
+    if let (Dirt::Days(days), Some(before)) = (dirt, before)
+        && let Some(built) = builder.build_days(model, before, days, pending.clone()).await?
+    {
+        return Ok(built);
+    }
+    builder.build(model, before, pending).await
 }
 
 /// Contracts of calls that do not know who started them; spatial products stay off.

@@ -88,6 +88,8 @@ fn the_account_is_of_one_language_and_tells_how_much_is_not_shown() {
         let words = line
             .split(|c: char| !c.is_ascii_alphabetic())
             .filter(|word| word.len() > 3);
+        // a masked text is made of x
+        let words = words.filter(|word| !word.trim_matches('x').is_empty());
         let foreign: Vec<&str> = words.filter(|word| !["inbox", "calls"].contains(word)).collect();
         assert!(foreign.is_empty(), "{line}: {foreign:?}");
     }

@@ -1,0 +1,95 @@
+//! A model on some statistics days: which rows of its inputs are read, and which of its own are kept.
+//!
+//! The SELECT stays as it is written: the plan is restricted, not the text, so that a model reads the
+//! same in every tool and cannot forget its window.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, DataFusionError, ScalarValue};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, lit};
+
+use crate::model::header::{DAY, Window};
+
+/// Days in a row, both included, counted from 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub first: i32,
+    /// The last.
+    pub last: i32,
+}
+
+/// Runs of days in a row.
+pub fn spans(days: &BTreeSet<i32>) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for day in days {
+        match spans.last_mut() {
+            Some(span) if span.last + 1 == *day => span.last = *day,
+            _ => spans.push(Span {
+                first: *day,
+                last: *day,
+            }),
+        }
+    }
+    spans
+}
+
+fn within(column: Column, first: i32, last: i32) -> Expr {
+    let day = |day: i32| lit(ScalarValue::Date32(Some(day)));
+    let column = Expr::Column(column);
+    column.clone().gt_eq(day(first)).and(column.lt_eq(day(last)))
+}
+
+/// Restricts a model's plan to the rows of `span`, and its inputs to the rows that bear on them; without
+/// a span to rows that have a day at all. Inputs that the model follows, and those without a day, are
+/// read whole.
+///
+/// # Errors
+/// As the planner fails.
+pub fn restrict(plan: LogicalPlan, window: &Window, span: Option<Span>) -> Result<LogicalPlan, DataFusionError> {
+    let restricted = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::TableScan(scan) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        let dated = scan.source.schema().field_with_name(DAY).is_ok();
+        if !dated || window.follows(&scan.table_name.to_string()).is_some() {
+            return Ok(Transformed::no(node));
+        }
+        let column = Column::new(Some(scan.table_name.clone()), DAY);
+        let bears = match span {
+            Some(span) => within(
+                column,
+                span.first.saturating_sub(window.lookback),
+                span.last.saturating_add(window.lookahead),
+            ),
+            None => Expr::Column(column).is_not_null(),
+        };
+        let filter = Filter::try_new(bears, Arc::new(node))?;
+        Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+    })?;
+    let plan = restricted.data;
+    let Some(span) = span else { return Ok(plan) };
+    let own = plan.schema().iter().find(|(_, field)| field.name() == DAY);
+    let Some(column) = own.map(Column::from) else {
+        return Ok(plan);
+    };
+    let filter = Filter::try_new(within(column, span.first, span.last), Arc::new(plan))?;
+    Ok(LogicalPlan::Filter(filter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_in_a_row_are_one_span() {
+        let span = |first, last| Span { first, last };
+        assert_eq!(
+            spans(&BTreeSet::from([1, 2, 3, 7, 9, 10])),
+            [span(1, 3), span(7, 7), span(9, 10)]
+        );
+        assert!(spans(&BTreeSet::new()).is_empty());
+    }
+}
