@@ -1,16 +1,20 @@
 //! `fenghuo plan`: what a run would do and why. It writes nothing.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::cli::open::Opened;
 use crate::cli::output::{Output, texts};
 use crate::cli::print::Printer;
+use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::ingest::batch::batch_id;
+use crate::lake::days::to_text;
 use crate::model::Models;
 use crate::pipeline::Definition;
+use crate::pipeline::dirt::Dirt;
 use crate::pipeline::files::{Assigned, assign, contracts};
-use crate::pipeline::plan::{Plan, Reason, Step, sources};
+use crate::pipeline::plan::{Expected, Plan, Reason, Step, sources, tables};
 use crate::pipeline::run::parameters;
 
 /// Show what a run would do, and why
@@ -38,7 +42,8 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let models = Models::load(&opened.site)?;
     let last = opened.lake.latest_release().await?;
     let mut sources = sources(&opened.lake).await?;
-    let mut rows: Vec<[String; 4]> = Vec::new();
+    let mut unread = BTreeSet::new();
+    let mut rows: Vec<[String; 7]> = Vec::new();
     for file in assign(&opened.site, &contracts)
         .await?
         .iter()
@@ -52,13 +57,17 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         if !stored {
             sources.insert(file.contract.into.clone(), "new".to_owned());
             sources.insert("ops.ingest".to_owned(), "new".to_owned());
+            unread.extend([file.contract.into.clone(), "ops.ingest".to_owned()]);
         }
         let action = if stored { "keep" } else { "ingest" };
         rows.push([
             action.to_owned(),
             file.shown.clone(),
             file.contract.name.clone(),
-            format!("{} bytes", file.bytes),
+            String::new(),
+            String::new(),
+            String::new(),
+            file.bytes.to_string(),
         ]);
     }
     let unknown = crate::pipeline::run::unknown_origin(&contracts);
@@ -70,15 +79,25 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         last.as_ref(),
         &parameters(&opened.site),
     );
+    let tables = tables(&opened.lake, last.as_ref()).await?;
+    let bounds = Bounds::from(&opened.site.settings.limits);
+    let expected = plan
+        .expected(&opened.lake, bounds, &models, last.as_ref(), &tables, &unread)
+        .await?;
     for (name, step) in &plan.steps {
-        let (action, why) = match step {
-            Step::Build(Reason::Missing) => ("build", printer.words("why_missing", &[])),
-            Step::Build(Reason::Changed) => ("build", printer.words("why_changed", &[])),
-            Step::Build(Reason::Input(input)) => ("build", printer.words("why_input", &[input])),
-            Step::Keep => ("keep", String::new()),
-            Step::Off(input) => ("off", printer.words("why_off", &[input])),
-        };
-        rows.push([action.to_owned(), name.clone(), String::new(), why]);
+        rows.push(row(name, step, expected.get(name), printer));
+    }
+    for page in &definition.workbooks {
+        let empty = String::new;
+        rows.push([
+            "render".to_owned(),
+            page.clone(),
+            empty(),
+            empty(),
+            empty(),
+            empty(),
+            empty(),
+        ]);
     }
     let column = |at: usize| texts(rows.iter().map(|row| row[at].clone()).collect());
     let columns = vec![
@@ -86,6 +105,45 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         ("name", column(1)),
         ("contract", column(2)),
         ("why", column(3)),
+        ("days", column(4)),
+        ("rows", column(5)),
+        ("bytes", column(6)),
     ];
     args.output.columns(columns, printer)
+}
+
+/// What a run would do with a model.
+fn row(name: &str, step: &Step, expected: Option<&Expected>, printer: &Printer) -> [String; 7] {
+    let (mut action, mut why) = match step {
+        Step::Build(Reason::Missing) => ("build", printer.words("why_missing", &[])),
+        Step::Build(Reason::Changed) => ("build", printer.words("why_changed", &[])),
+        Step::Build(Reason::Input(input)) => ("build", printer.words("why_input", &[input])),
+        Step::Keep => ("keep", String::new()),
+        Step::Off(input) => ("off", printer.words("why_off", &[input])),
+    };
+    let (mut days, mut size) = (String::new(), [String::new(), String::new()]);
+    if let Some(expected) = expected {
+        days = match &expected.dirt {
+            None => printer.words("days_unread", &[]),
+            Some(Dirt::All) => printer.words("days_all", &[]),
+            Some(Dirt::Days(days)) => to_text(&days.iter().copied().collect::<Vec<_>>()),
+            Some(Dirt::Nothing) => {
+                (action, why) = ("keep", printer.words("why_same", &[]));
+                String::new()
+            }
+        };
+        if action == "build" && expected.rows > 0 {
+            size = [expected.rows.to_string(), expected.bytes.to_string()];
+        }
+    }
+    let [rows_expected, bytes] = size;
+    [
+        action.to_owned(),
+        name.to_owned(),
+        String::new(),
+        why,
+        days,
+        rows_expected,
+        bytes,
+    ]
 }

@@ -30,11 +30,20 @@ enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Take the newest release back: the tables of the one before it hold again
+    Withdraw,
 }
 
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let (columns, output): (Vec<(&str, ArrayRef)>, &Output) = match &args.verb {
+        Verb::Withdraw => {
+            let key = opened.key()?;
+            let release = opened.run(&key)?.withdraw_release().await?;
+            let restored = release.restores.unwrap_or_default();
+            printer.say("release_withdrawn", &[&release.release, &restored]);
+            return Ok(());
+        }
         Verb::List { output } => {
             let mut releases = Vec::new();
             for number in opened.lake.releases().await? {

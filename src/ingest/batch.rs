@@ -26,7 +26,7 @@ use crate::ingest::tables;
 use crate::ingest::task::{Task, workers};
 use crate::ingest::work::{Done, Finished, Turn};
 use crate::lake::days::UNDATED;
-use crate::lake::table::same_columns;
+use crate::lake::shape::same_columns;
 use crate::lake::{Appended, Commit, Lake, Layout, Stage, Table, crash};
 use crate::place::suspect::Suspect;
 use crate::protect::SiteKey;

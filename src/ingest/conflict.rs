@@ -17,7 +17,7 @@ use crate::ingest::batch::{Arrived, Ingest, Reject, layout};
 use crate::ingest::known::Known;
 use crate::ingest::resend::{Exchange, Sayings, day, keys, partition};
 use crate::ingest::rows::Refused;
-use crate::lake::table::conform;
+use crate::lake::shape::conform;
 use crate::lake::{Stage, Staged, Table};
 
 fn broken(cause: arrow::error::ArrowError) -> crate::error::Error {

@@ -18,7 +18,7 @@ use crate::ingest::filter::Filter;
 use crate::ingest::known::Known;
 use crate::ingest::source::Looked;
 use crate::ingest::tables;
-use crate::lake::table::conform;
+use crate::lake::shape::conform;
 use crate::lake::{Commit, Table};
 use crate::place::cell::cell;
 use crate::place::suspect::REFERENCE_RESOLUTION;
@@ -53,7 +53,9 @@ impl Ingest<'_> {
     pub(super) async fn has(&mut self, contract: &Contract, file: &str, table: &Table, batch_id: &str) -> Result<bool> {
         let state = table.state_of(batch_id).await?;
         let stored = state % 2 == 1;
-        if stored && contract.land == Land::Rows && contract.resend != Resend::Refuse {
+        // of a whole that is sent anew, the one that came last holds
+        let last_holds = contract.land != Land::Rows || contract.resend != Resend::Refuse;
+        if stored && last_holds {
             let mut versions = self
                 .past()
                 .await?

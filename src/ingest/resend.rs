@@ -157,7 +157,7 @@ impl Ingest<'_> {
         let condition = format!("source_batch IN ({})", list(earlier));
         let mut rows = self.select(table, &condition).await?;
         while let Some(batch) = rows.next().await? {
-            let batch = crate::lake::table::conform(&batch, &table.schema()?)?;
+            let batch = crate::lake::shape::conform(&batch, &table.schema()?)?;
             let digests = sayings.digests(&batch)?;
             for (row, (key, digest)) in keys(&batch)?.iter().zip(digests).enumerate() {
                 old += 1;
@@ -221,7 +221,7 @@ impl Ingest<'_> {
             .select(table, &format!("source_batch IN ({})", list(&batches)))
             .await?;
         while let Some(batch) = rows.next().await? {
-            let batch = crate::lake::table::conform(&batch, &table.schema()?)?;
+            let batch = crate::lake::shape::conform(&batch, &table.schema()?)?;
             for row in 0..batch.num_rows() {
                 partitions.insert(partition(&batch, row));
                 days.extend(day(&batch, row));

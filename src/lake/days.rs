@@ -122,15 +122,25 @@ impl Table {
         Ok(self.schema()?.field_with_name(DAY).is_ok())
     }
 
-    /// The last day of its rows, as its files say.
+    /// First and last day of its rows, as its files say.
     ///
     /// # Errors
     /// `Unavailable` where the log was not read.
-    pub fn last_day(&self) -> Result<Option<i32>> {
+    pub fn bounds(&self) -> Result<Option<(i32, i32)>> {
         let state = self.inner.snapshot().map_err(|cause| table_error(&self.name, cause))?;
         let files = state.log_data();
-        let last = files.iter().filter_map(|file| bounds(file.stats()));
-        Ok(last.map(|(_, last)| last).max())
+        let bounds = files.iter().filter_map(|file| bounds(file.stats()));
+        Ok(bounds.reduce(|all, file| (all.0.min(file.0), all.1.max(file.1))))
+    }
+
+    /// Bytes of its files.
+    ///
+    /// # Errors
+    /// `Unavailable` where the log was not read.
+    pub fn bytes(&self) -> Result<u64> {
+        let state = self.inner.snapshot().map_err(|cause| table_error(&self.name, cause))?;
+        let files = state.log_data();
+        Ok(files.iter().map(|file| u64::try_from(file.size()).unwrap_or(0)).sum())
     }
 
     /// The digest of its rows, as the last commit of a model's rows left it.

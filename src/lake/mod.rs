@@ -11,6 +11,7 @@ mod encode;
 pub mod lease;
 pub mod release;
 pub mod remote;
+pub mod shape;
 mod stage;
 mod stats;
 mod store;

@@ -32,6 +32,12 @@ pub struct Release {
     /// Tables that are switched off, with the reason.
     #[serde(default)]
     pub off: BTreeMap<String, String>,
+    /// The release whose tables these are, where it was brought back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<u64>,
+    /// Models that failed their checks and keep older rows, with the model or check that holds them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<String, String>,
 }
 
 /// One table of a release.

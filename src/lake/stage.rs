@@ -19,7 +19,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::error::{Kind, Result, fail};
 use crate::lake::encode::{self, Encoded, Encoder, Layout};
-use crate::lake::table::conform;
+use crate::lake::shape::conform;
 use crate::lake::{stats, store_error};
 
 /// Bytes after which a data file is closed.
@@ -105,7 +105,7 @@ impl Stage {
         }
     }
 
-    /// The columns that batches must have, after [`super::table::storable`].
+    /// The columns that batches must have, after [`super::shape::storable`].
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }

@@ -12,7 +12,7 @@ use datafusion::scalar::ScalarValue;
 use crate::engine::session::Rows;
 use crate::engine::{Class, Classes, Session, taint};
 use crate::error::{Kind, Result, fail};
-use crate::lake::table::{same_columns, storable};
+use crate::lake::shape::{same_columns, storable};
 use crate::lake::{Commit, Lake, Layout, ReleaseTable, RowDigest, Table};
 use crate::model::header::{DAY, Window};
 use crate::model::load::Model;
@@ -85,7 +85,7 @@ impl<'a> Builder<'a> {
             .iter()
             .map(|label| &label.column)
             .chain(&model.header.grain)
-            .chain(model.header.checks.iter().flat_map(|(_, check)| check.columns()));
+            .chain(model.header.checks.iter().flat_map(|rule| rule.check.columns()));
         let day = DAY.to_owned();
         let named = named.chain(model.header.window.is_some().then_some(&day));
         let file = &model.file;

@@ -1,65 +1,119 @@
 //! Checks: SELECTs that must return no rows. Header checks compile to the same thing.
 
+use arrow::json::LineDelimitedWriter;
+
 use crate::engine::Session;
-use crate::error::{Kind, Result};
-use crate::model::load::Model;
+use crate::engine::session::Table;
+use crate::error::{Kind, Result, fail};
+use crate::model::header::Rule;
+use crate::model::load::{CheckFile, Model};
+use crate::model::window::{Span, condition};
 
 /// Failing rows of a check that are counted; beyond it, "or more".
 const COUNTED: usize = 10_000;
+/// Failing rows that are kept.
+const KEPT: usize = 5;
 
-/// A check that found rows.
+/// What a check found.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct Finding {
     /// The file of the check.
     pub path: String,
-    /// Line of a header check, 0 for a file.
+    /// Its line, 0 where it is the file.
     pub line: usize,
     /// What was checked.
     pub check: String,
-    /// Rows found.
-    pub rows: usize,
+    /// Whether its failure is told and holds nothing.
+    pub warns: bool,
+    /// Rows that break it.
+    pub rows: u64,
+    /// Rows that may.
+    pub at_most: u64,
+    /// The first of them as JSON lines, for whoever looks at `ops.check`.
+    pub sample: String,
 }
 
-/// Runs the header checks of a model.
+impl Finding {
+    /// Whether more rows break it than may.
+    pub fn fails(&self) -> bool {
+        self.rows > self.at_most
+    }
+
+    /// Whether it holds what it checked.
+    pub fn holds(&self) -> bool {
+        self.fails() && !self.warns
+    }
+
+    fn new<C>(path: &str, rule: &Rule<C>, check: String, found: (u64, String)) -> Finding {
+        Finding {
+            path: path.to_owned(),
+            line: rule.line,
+            check,
+            warns: rule.warns,
+            rows: found.0,
+            at_most: rule.at_most,
+            sample: found.1,
+        }
+    }
+}
+
+/// Runs the header checks of a model, on the rows of these days where it was built by days.
 ///
 /// # Errors
 /// As a query fails.
-pub async fn header(session: &Session, model: &Model) -> Result<Vec<Failure>> {
-    let mut failures = Vec::new();
-    for (line, check) in &model.header.checks {
-        let (sql, name) = check.sql(&model.name);
-        let rows = count(session, &model.file.path, &sql).await?;
-        if rows > 0 {
-            failures.push(Failure {
-                path: model.file.path.clone(),
-                line: *line,
-                check: name,
-                rows,
-            });
-        }
+pub async fn header(session: &Session, model: &Model, spans: &[Span]) -> Result<Vec<Finding>> {
+    let among = condition(spans);
+    let mut findings = Vec::new();
+    for rule in &model.header.checks {
+        let (sql, name) = rule.check.sql(&model.name, among.as_deref());
+        let found = count(session, &model.file.path, &sql).await?;
+        findings.push(Finding::new(&model.file.path, rule, name, found));
     }
-    Ok(failures)
+    Ok(findings)
 }
 
 /// Runs a check file.
 ///
 /// # Errors
 /// As a query fails.
-pub async fn file(session: &Session, path: &str, sql: &str) -> Result<Option<Failure>> {
-    let rows = count(session, path, sql).await?;
-    let check = path.rsplit('/').next().unwrap_or(path).to_owned();
-    Ok((rows > 0).then(|| Failure {
-        path: path.to_owned(),
-        line: 0,
-        check,
-        rows,
-    }))
+pub async fn file(session: &Session, check: &CheckFile) -> Result<Finding> {
+    let path = &check.file.path;
+    let mut found = count(session, path, &check.file.text).await?;
+    // rows of source tables are for models alone
+    if check.inputs.iter().any(|input| input.starts_with("source.")) {
+        found.1.clear();
+    }
+    let name = path.rsplit('/').next().unwrap_or(path).to_owned();
+    Ok(Finding::new(path, &check.rule, name, found))
 }
 
-async fn count(session: &Session, path: &str, sql: &str) -> Result<usize> {
-    match session.query(path, sql, COUNTED).await {
-        Ok(table) => Ok(table.rows()),
-        Err(error) if error.kind() == Kind::Limit && error.key() == "query_rows" => Ok(COUNTED),
-        Err(error) => Err(error),
+/// How many rows a SELECT returns, and the first of them.
+async fn count(session: &Session, path: &str, sql: &str) -> Result<(u64, String)> {
+    let plan = session.plan(path, sql).await?;
+    let mut rows = session.stream(path, sql, plan).await?;
+    let (mut counted, mut sample) = (0, String::new());
+    while let Some(batch) = rows.next().await? {
+        if sample.is_empty() && batch.num_rows() > 0 {
+            sample = lines(&Table {
+                schema: batch.schema(),
+                batches: vec![batch.slice(0, batch.num_rows().min(KEPT))],
+            })?;
+        }
+        counted += batch.num_rows();
+        if counted >= COUNTED {
+            return Ok((COUNTED as u64, sample));
+        }
     }
+    Ok((counted as u64, sample))
+}
+
+fn lines(table: &Table) -> Result<String> {
+    let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "output_failed", &[]).because(cause);
+    let mut bytes = Vec::new();
+    let mut writer = LineDelimitedWriter::new(&mut bytes);
+    for batch in &table.batches {
+        writer.write(batch).map_err(broken)?;
+    }
+    writer.finish().map_err(broken)?;
+    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }

@@ -22,6 +22,19 @@ pub enum Check {
     Rows(u64, Option<u64>),
 }
 
+/// A check as a file states it: how bad its failure is, and how many rows are borne.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule<C> {
+    /// Line of the file, counted from 1.
+    pub line: usize,
+    /// Whether a failure is told and holds nothing.
+    pub warns: bool,
+    /// Failing rows that are borne.
+    pub at_most: u64,
+    /// What is checked.
+    pub check: C,
+}
+
 /// The label of a column in pages and sheets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
@@ -42,8 +55,8 @@ pub struct Header {
     pub grain: Vec<String>,
     /// Labels.
     pub labels: Vec<Label>,
-    /// Checks, with the line they stand on.
-    pub checks: Vec<(usize, Check)>,
+    /// Checks of its rows.
+    pub checks: Vec<Rule<Check>>,
     /// Whether tokens of public places may be used here.
     pub place_token: bool,
     /// How it is built day by day, where it is.
@@ -116,10 +129,13 @@ pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
                 Some(label) => header.labels.push(label),
                 None => problem(Message::new("header_column", &[&value])),
             },
-            "check" => match check(value.trim()) {
-                Ok(check) => header.checks.push((number + 1, check)),
-                Err(message) => problem(message),
-            },
+            "check" => {
+                let rule = qualified(number + 1, value);
+                match check(rule.check) {
+                    Ok(check) => header.checks.push(rule.with(check)),
+                    Err(message) => problem(message),
+                }
+            }
             unknown => problem(unknown_word(unknown, &WORDS)),
         }
     }
@@ -206,6 +222,81 @@ fn label(value: &str) -> Option<Label> {
     })
 }
 
+/// `warn at_most 5 …`: the words before a check that say how bad its failure is.
+fn qualified(line: usize, value: &str) -> Rule<&str> {
+    let mut rule = Rule {
+        line,
+        warns: false,
+        at_most: 0,
+        check: value.trim(),
+    };
+    loop {
+        let (word, rest) = rule.check.split_once(char::is_whitespace).unwrap_or((rule.check, ""));
+        let (number, behind) = rest
+            .trim_start()
+            .split_once(char::is_whitespace)
+            .unwrap_or((rest.trim(), ""));
+        rule.check = match (word, number.parse()) {
+            ("warn", _) => {
+                rule.warns = true;
+                rest.trim_start()
+            }
+            ("at_most", Ok(rows)) => {
+                rule.at_most = rows;
+                behind.trim_start()
+            }
+            _ => return rule,
+        };
+    }
+}
+
+impl<C> Rule<C> {
+    /// The same of another check.
+    fn with<D>(&self, check: D) -> Rule<D> {
+        Rule {
+            line: self.line,
+            warns: self.warns,
+            at_most: self.at_most,
+            check,
+        }
+    }
+}
+
+/// How bad a failure of a check file is: its line `-- @check warn at_most 5`, if it has one.
+pub fn of_file(file: &SiteFile, problems: &mut Vec<Problem>) -> Rule<()> {
+    let mut offset = 0;
+    for (number, line) in file.text.split_inclusive('\n').enumerate() {
+        let start = offset;
+        offset += line.len();
+        let Some(entry) = line
+            .trim_end()
+            .strip_prefix("--")
+            .map(str::trim)
+            .and_then(|line| line.strip_prefix('@'))
+        else {
+            continue;
+        };
+        let (word, value) = entry.split_once(char::is_whitespace).unwrap_or((entry, ""));
+        let rule = qualified(number + 1, value);
+        if word == "check" && rule.check.is_empty() {
+            return rule.with(());
+        }
+        let at = start + line.find('@').unwrap_or(0) + 1;
+        problems.push(text::problem_at(
+            &file.path,
+            &file.text,
+            at,
+            Message::new("check_line", &[&entry]),
+        ));
+    }
+    Rule {
+        line: 0,
+        warns: false,
+        at_most: 0,
+        check: (),
+    }
+}
+
 /// `word(argument, …)`
 fn check(value: &str) -> Result<Check, Message> {
     let malformed = || Message::new("header_check", &[&value]);
@@ -249,33 +340,46 @@ impl Check {
         }
     }
 
-    /// The SELECT that returns the rows which break the check, and a short name.
-    pub fn sql(&self, table: &str) -> (String, String) {
+    /// The SELECT that returns the rows which break the check, and a short name. With `among`, a condition
+    /// on rows, only these can break it.
+    pub fn sql(&self, table: &str, among: Option<&str>) -> (String, String) {
+        let also = among.map(|among| format!(" AND ({among})")).unwrap_or_default();
         let quoted = |value: &String| format!("'{}'", value.replace('\'', "''"));
         match self {
             Check::NotNull(columns) => {
                 let nulls: Vec<String> = columns.iter().map(|column| format!("{column} IS NULL")).collect();
                 (
-                    format!("SELECT * FROM {table} WHERE {}", nulls.join(" OR ")),
+                    format!("SELECT * FROM {table} WHERE ({}){also}", nulls.join(" OR ")),
                     format!("not_null({})", columns.join(", ")),
                 )
             }
             Check::Unique(columns) => {
                 let list = columns.join(", ");
+                // a new row may also agree with an older one
+                let among = match (among, columns.first()) {
+                    (Some(among), _) if columns.iter().any(|column| column == DAY) => format!(" WHERE {among}"),
+                    (Some(among), Some(first)) => {
+                        format!(" WHERE {first} IN (SELECT {first} FROM {table} WHERE {among})")
+                    }
+                    _ => String::new(),
+                };
                 (
-                    format!("SELECT {list}, count(*) AS n FROM {table} GROUP BY {list} HAVING count(*) > 1"),
+                    format!("SELECT {list}, count(*) AS n FROM {table}{among} GROUP BY {list} HAVING count(*) > 1"),
                     format!("unique({list})"),
                 )
             }
             Check::Accepted(column, values) => {
                 let list: Vec<String> = values.iter().map(quoted).collect();
                 (
-                    format!("SELECT * FROM {table} WHERE {column} NOT IN ({})", list.join(", ")),
+                    format!(
+                        "SELECT * FROM {table} WHERE {column} NOT IN ({}){also}",
+                        list.join(", ")
+                    ),
                     format!("accepted({column})"),
                 )
             }
             Check::InRange(column, low, high) => (
-                format!("SELECT * FROM {table} WHERE {column} < {low} OR {column} > {high}"),
+                format!("SELECT * FROM {table} WHERE ({column} < {low} OR {column} > {high}){also}"),
                 format!("in_range({column}, {low}, {high})"),
             ),
             Check::Rows(low, high) => {
@@ -333,6 +437,30 @@ mod tests {
             let (_, problems) = parsed(&format!("-- t\n-- @grain a\n-- {wrong}\nSELECT 1"));
             assert_eq!(problems.len(), 1, "{wrong}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn a_check_says_how_bad_it_is() {
+        let (header, problems) =
+            parsed("-- t\n-- @grain a\n-- @check warn at_most 5 not_null(a)\n-- @check unique(a)\nSELECT 1");
+        assert!(problems.is_empty(), "{problems:?}");
+        let [warns, holds] = &header.checks[..] else {
+            panic!("two checks")
+        };
+        assert_eq!((warns.warns, warns.at_most, warns.line), (true, 5, 3));
+        assert_eq!((holds.warns, holds.at_most), (false, 0));
+        let mut problems = Vec::new();
+        let mut of = |text: &str| {
+            let file = SiteFile {
+                path: "sql/check/x.sql".into(),
+                text: text.into(),
+            };
+            of_file(&file, &mut problems)
+        };
+        assert!(of("-- t\n-- @check warn\nSELECT 1").warns);
+        assert!(!of("-- t\nSELECT 1").warns);
+        of("-- @check warm\nSELECT 1");
+        assert_eq!(problems.len(), 1, "{problems:?}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::error::{Kind, Problem, Result, fail};
 use crate::func::register;
 use crate::lake::digest::hex;
 use crate::message::Message;
-use crate::model::header::{self, Header};
+use crate::model::header::{self, Header, Rule};
 use crate::model::rules;
 
 /// The schemas that models may fill, in the order of the data's way.
@@ -36,8 +36,19 @@ pub struct Model {
 pub struct Models {
     /// Every model after all that it reads.
     pub ordered: Vec<Model>,
-    /// `sql/check/*.sql`: SELECTs that must return no rows, with the tables they read.
-    pub checks: Vec<(SiteFile, Vec<String>)>,
+    /// `sql/check/*.sql`: SELECTs that must return no rows.
+    pub checks: Vec<CheckFile>,
+}
+
+/// A SELECT over several tables that must return no rows.
+#[derive(Debug, Clone)]
+pub struct CheckFile {
+    /// Its file.
+    pub file: SiteFile,
+    /// How bad a failure is.
+    pub rule: Rule<()>,
+    /// The tables it reads.
+    pub inputs: Vec<String>,
 }
 
 impl Model {
@@ -104,7 +115,8 @@ impl Models {
         let mut checks = Vec::new();
         for file in site.files("sql/check", ".sql")? {
             let inputs = references(&file.path, &file.text)?;
-            checks.push((file, inputs));
+            let rule = header::of_file(&file, &mut problems);
+            checks.push(CheckFile { file, rule, inputs });
         }
         if problems.is_empty() {
             Ok(Models { ordered, checks })

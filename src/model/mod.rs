@@ -13,6 +13,6 @@ pub mod rules;
 pub mod window;
 
 pub use build::{Builder, Built};
-pub use check::Failure;
+pub use check::Finding;
 pub use header::{Check, Header};
 pub use load::{Model, Models};

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::lake::{Lake, Release};
 
 /// Run records are read at their head, since the run that published a release ends after it.
-const HEAD_TABLES: [&str; 2] = ["ops.run", "ops.step"];
+const HEAD_TABLES: [&str; 3] = ["ops.run", "ops.step", "ops.check"];
 
 /// A session on the tables of `release`.
 ///

@@ -36,6 +36,18 @@ pub fn spans(days: &BTreeSet<i32>) -> Vec<Span> {
     spans
 }
 
+/// The condition that a row is of these days; `None` for no days.
+pub fn condition(spans: &[Span]) -> Option<String> {
+    let date = |day: i32| crate::time::calendar::date(day);
+    let spans = spans
+        .iter()
+        .filter_map(|span| Some((date(span.first)?, date(span.last)?)));
+    let conditions: Vec<String> = spans
+        .map(|(first, last)| format!("{DAY} BETWEEN DATE '{first}' AND DATE '{last}'"))
+        .collect();
+    (!conditions.is_empty()).then(|| conditions.join(" OR "))
+}
+
 fn within(column: Column, first: i32, last: i32) -> Expr {
     let day = |day: i32| lit(ScalarValue::Date32(Some(day)));
     let column = Expr::Column(column);

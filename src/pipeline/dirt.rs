@@ -8,11 +8,10 @@ use arrow::datatypes::Int32Type;
 use crate::engine::{Bounds, Session};
 use crate::error::Result;
 use crate::lake::days::UNDATED;
-use crate::lake::{Lake, Release, ReleaseTable, Touched};
+use crate::lake::{Lake, Release, ReleaseTable, Table, Touched};
 use crate::model::Model;
 use crate::model::header::DAY;
-use crate::model::window::spans;
-use crate::time::calendar;
+use crate::model::window::{condition, spans};
 
 /// What a model has to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,124 +37,136 @@ struct Moved<'a> {
     then: u64,
 }
 
-/// What a model has to build: `before` is its entry in the release, `tables` are its inputs as they stand
-/// now, `last` the release.
-///
-/// # Errors
-/// `Unavailable` where a log cannot be read.
-pub async fn of(
-    lake: &Lake,
-    bounds: Bounds,
-    model: &Model,
-    before: &ReleaseTable,
-    tables: &BTreeMap<String, ReleaseTable>,
-    last: &Release,
-) -> Result<Dirt> {
-    let mut moved = Vec::new();
-    for input in &model.inputs {
-        let (Some(then), Some(now)) = (before.inputs.get(input), tables.get(input)) else {
-            return Ok(Dirt::All);
-        };
-        if *then == now.state() {
-            continue;
-        }
-        let known = last.tables.get(input).filter(|known| known.state() == *then);
-        if now.digest.is_some() && known.is_some_and(|known| known.digest == now.digest) {
-            continue;
-        }
-        match state(then) {
-            Some((location, then)) if location == now.location => moved.push(Moved { name: input, now, then }),
-            _ => return Ok(Dirt::All),
-        }
-    }
-    let Some(window) = &model.header.window else {
-        return Ok(if moved.is_empty() { Dirt::Nothing } else { Dirt::All });
-    };
-    let mut days = BTreeSet::new();
-    for input in &moved {
-        let table = lake
-            .table_at(input.name, &input.now.location, input.now.version)
-            .await?;
-        let Touched::Days(touched) = table.touched_since(input.then).await? else {
-            return Ok(Dirt::All);
-        };
-        if touched.is_empty() {
-            continue;
-        }
-        if !table.has_days()? {
-            return Ok(Dirt::All);
-        }
-        match window.follows(input.name) {
-            Some(key) => {
-                let among = Among {
-                    lake,
-                    bounds,
-                    model,
-                    before,
-                    tables,
+/// The tables on which it is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The lake.
+    pub lake: &'a Lake,
+    /// Bounds of the queries.
+    pub bounds: Bounds,
+    /// The last release.
+    pub last: &'a Release,
+    /// Every table as it stands now.
+    pub tables: &'a BTreeMap<String, ReleaseTable>,
+    /// What becomes of tables that are not built yet.
+    pub expected: &'a BTreeMap<String, Touched>,
+}
+
+impl Ground<'_> {
+    /// What a model has to build; `before` is its entry in the release.
+    ///
+    /// # Errors
+    /// `Unavailable` where a log cannot be read.
+    pub async fn dirt(&self, model: &Model, before: &ReleaseTable) -> Result<Dirt> {
+        let mut moved = Vec::new();
+        let mut days = BTreeSet::new();
+        let mut changed = false;
+        for input in &model.inputs {
+            if let Some(expected) = self.expected.get(input) {
+                let Touched::Days(touched) = expected else {
+                    return Ok(Dirt::All);
                 };
-                days.extend(among.following(input, key, &touched).await?);
+                changed |= !touched.is_empty();
+                days.extend(reopened(model, touched));
+                continue;
             }
-            // rows without a day bear on none
-            None => {
-                for day in touched.into_iter().filter(|day| *day != UNDATED) {
-                    days.extend(day.saturating_sub(window.lookahead)..=day.saturating_add(window.lookback));
-                }
+            let (Some(then), Some(now)) = (before.inputs.get(input), self.tables.get(input)) else {
+                return Ok(Dirt::All);
+            };
+            if *then == now.state() || self.says_the_same(input, then, now) {
+                continue;
+            }
+            changed = true;
+            match state(then) {
+                Some((location, then)) if location == now.location => moved.push(Moved { name: input, now, then }),
+                _ => return Ok(Dirt::All),
             }
         }
-    }
-    if let Some(end) = last_day(lake, model, before, tables).await? {
-        days.retain(|day| *day <= end);
-    }
-    Ok(if days.is_empty() {
-        Dirt::Nothing
-    } else {
-        Dirt::Days(days)
-    })
-}
-
-/// The last day on which a model can have rows: that of its inputs and of its own.
-async fn last_day(
-    lake: &Lake,
-    model: &Model,
-    before: &ReleaseTable,
-    tables: &BTreeMap<String, ReleaseTable>,
-) -> Result<Option<i32>> {
-    let mut last = lake.table_in(&model.name, &before.location).await?.last_day()?;
-    for input in &model.inputs {
-        let Some(now) = tables.get(input) else { continue };
-        let table = lake.table_at(input, &now.location, now.version).await?;
-        if table.has_days()? {
-            last = last.max(table.last_day()?);
+        let Some(window) = &model.header.window else {
+            return Ok(if changed { Dirt::All } else { Dirt::Nothing });
+        };
+        for input in &moved {
+            let table = self
+                .lake
+                .table_at(input.name, &input.now.location, input.now.version)
+                .await?;
+            let Touched::Days(touched) = table.touched_since(input.then).await? else {
+                return Ok(Dirt::All);
+            };
+            if touched.is_empty() {
+                continue;
+            }
+            if !table.has_days()? {
+                return Ok(Dirt::All);
+            }
+            match window.follows(input.name) {
+                Some(key) => days.extend(self.following(model, before, input, key, &touched).await?),
+                None => days.extend(reopened(model, &touched)),
+            }
         }
+        if !days.is_empty() {
+            // what was built after the release and not published, or taken back, is built again as well
+            let own = self.lake.table_in(&model.name, &before.location).await?;
+            let Touched::Days(unpublished) = own.touched_since(before.version).await? else {
+                return Ok(Dirt::All);
+            };
+            days.extend(unpublished);
+        }
+        if let Some(end) = self.last_day(model, before).await? {
+            days.retain(|day| *day <= end);
+        }
+        Ok(if days.is_empty() {
+            Dirt::Nothing
+        } else {
+            Dirt::Days(days)
+        })
     }
-    Ok(last)
-}
 
-/// Where the days of a key are found: in the model's own rows, and in the inputs that decide its day.
-struct Among<'a> {
-    lake: &'a Lake,
-    bounds: Bounds,
-    model: &'a Model,
-    before: &'a ReleaseTable,
-    tables: &'a BTreeMap<String, ReleaseTable>,
-}
+    /// Whether an input was built again and has the rows that it had.
+    fn says_the_same(&self, input: &str, then: &str, now: &ReleaseTable) -> bool {
+        let known = self.last.tables.get(input).filter(|known| known.state() == then);
+        now.digest.is_some() && known.is_some_and(|known| known.digest == now.digest)
+    }
 
-impl Among<'_> {
-    /// The days of rows whose key stands in a changed row of an input, as it is or as it was.
-    async fn following(&self, input: &Moved<'_>, key: &str, touched: &BTreeSet<i32>) -> Result<BTreeSet<i32>> {
+    /// The last day on which a model can have rows: that of its inputs and of its own.
+    async fn last_day(&self, model: &Model, before: &ReleaseTable) -> Result<Option<i32>> {
+        let end = |table: &Table| -> Result<Option<i32>> { Ok(table.bounds()?.map(|(_, end)| end)) };
+        let mut last = end(&self.lake.table_in(&model.name, &before.location).await?)?;
+        for input in &model.inputs {
+            if let Some(Touched::Days(days)) = self.expected.get(input) {
+                last = last.max(days.last().copied());
+            }
+            let Some(now) = self.tables.get(input) else { continue };
+            let table = self.lake.table_at(input, &now.location, now.version).await?;
+            if table.has_days()? {
+                last = last.max(end(&table)?);
+            }
+        }
+        Ok(last)
+    }
+
+    /// The days of rows whose key stands in a changed row of an input, as it is or as it was. The day of a
+    /// key is found in the model's own rows, and in the inputs that decide it.
+    async fn following(
+        &self,
+        model: &Model,
+        before: &ReleaseTable,
+        input: &Moved<'_>,
+        key: &str,
+        touched: &BTreeSet<i32>,
+    ) -> Result<BTreeSet<i32>> {
         let session = Session::new(self.bounds)?;
         for (name, version) in [("now.input", input.now.version), ("then.input", input.then)] {
             let table = self.lake.table_at(input.name, &input.now.location, version).await?;
             session.register(name, table.provider(session.state()).await?)?;
         }
-        let mut holders = vec![self.lake.table_in(&self.model.name, &self.before.location).await?];
-        let window = self.model.header.window.iter();
+        let mut holders = vec![self.lake.table_in(&model.name, &before.location).await?];
+        let window = model.header.window.iter();
         let followed: Vec<&String> = window
             .flat_map(|window| &window.follows)
             .map(|(name, _)| name)
             .collect();
-        for name in self.model.inputs.iter().filter(|name| !followed.contains(name)) {
+        for name in model.inputs.iter().filter(|name| !followed.contains(name)) {
             if let Some(now) = self.tables.get(name) {
                 holders.push(self.lake.table_at(name, &now.location, now.version).await?);
             }
@@ -175,7 +186,7 @@ impl Among<'_> {
             "SELECT DISTINCT day FROM ({}) AS held WHERE day IS NOT NULL",
             parts.join(" UNION ALL ")
         );
-        let path = &self.model.file.path;
+        let path = &model.file.path;
         let plan = session.plan(path, &sql).await?;
         let mut rows = session.stream(path, &sql, plan).await?;
         let mut days = BTreeSet::new();
@@ -186,6 +197,15 @@ impl Among<'_> {
     }
 }
 
+/// The days of a model whose rows depend on those of `touched`; rows without a day bear on none.
+fn reopened(model: &Model, touched: &BTreeSet<i32>) -> BTreeSet<i32> {
+    let window = model.header.window.clone().unwrap_or_default();
+    let dated = touched.iter().filter(|day| **day != UNDATED);
+    dated
+        .flat_map(|day| day.saturating_sub(window.lookahead)..=day.saturating_add(window.lookback))
+        .collect()
+}
+
 /// The condition that a row is of these days.
 fn among(days: &BTreeSet<i32>) -> String {
     let mut dated = days.clone();
@@ -193,10 +213,6 @@ fn among(days: &BTreeSet<i32>) -> String {
     if dated.remove(&UNDATED) {
         conditions.push(format!("{DAY} IS NULL"));
     }
-    for span in spans(&dated) {
-        if let (Some(first), Some(last)) = (calendar::date(span.first), calendar::date(span.last)) {
-            conditions.push(format!("{DAY} BETWEEN DATE '{first}' AND DATE '{last}'"));
-        }
-    }
+    conditions.extend(condition(&spans(&dated)));
     conditions.join(" OR ")
 }

@@ -3,6 +3,7 @@
 //! Order inside a run: ingest → build → check → release → workbooks. A failed check publishes
 //! nothing; what fails after the release never withdraws it.
 
+mod build;
 pub mod definition;
 pub mod dirt;
 pub mod files;

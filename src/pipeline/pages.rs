@@ -25,7 +25,7 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
         site_title: [settings.title_zh.clone(), settings.title_en.clone()],
         synthetic: settings.synthetic,
         off: release.off.clone(),
-        notes: origin_notes(contracts),
+        notes: origin_notes(contracts).into_iter().chain(held_notes(release)).collect(),
     };
     workbook.run(&session, &facts, limits.query_rows).await
 }
@@ -43,6 +43,16 @@ pub async fn write(site: &Site, lake: &Lake, name: &str, release: &Release, cont
         .and_then(|()| std::fs::write(&path, html))
         .map_err(|cause| io_error(&path, &cause))?;
     Ok(relative)
+}
+
+/// Rows older than the release are said to be.
+fn held_notes(release: &Release) -> impl Iterator<Item = [String; 2]> {
+    release.held.keys().map(|model| {
+        [
+            format!("{model} 未通过检查，显示的是更早一次发布的数据"),
+            format!("{model} failed its checks: its rows are those of an earlier release"),
+        ]
+    })
 }
 
 /// A constant origin is an assumption; every product prints its reason.

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::Bounds;
 use crate::error::Result;
-use crate::lake::{Lake, Release, ReleaseTable};
+use crate::lake::{Lake, Release, ReleaseTable, Table, Touched};
 use crate::model::load::Model;
 use crate::model::{Models, rules};
 use crate::pipeline::Definition;
+use crate::pipeline::dirt::{Dirt, Ground};
 
 /// Why a model is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,36 @@ pub async fn sources(lake: &Lake) -> Result<Sources> {
     Ok(found)
 }
 
+/// A table of the lake as a release would name it.
+///
+/// # Errors
+/// `Unavailable` where its log was not read.
+pub(super) fn standing(table: &Table) -> Result<ReleaseTable> {
+    Ok(ReleaseTable {
+        location: table.location().to_owned(),
+        version: table.version(),
+        rows: table.rows()?,
+        digest: None,
+        fingerprint: None,
+        inputs: BTreeMap::new(),
+        run_id: None,
+    })
+}
+
+/// The tables of the last release, with the sources as they stand.
+///
+/// # Errors
+/// `Unavailable` where the lake cannot be read.
+pub async fn tables(lake: &Lake, last: Option<&Release>) -> Result<BTreeMap<String, ReleaseTable>> {
+    let mut found: BTreeMap<String, ReleaseTable> = last.iter().flat_map(|last| last.tables.clone()).collect();
+    for name in sources(lake).await?.into_keys() {
+        if let Some(table) = lake.table(&name).await? {
+            found.insert(name, standing(&table)?);
+        }
+    }
+    Ok(found)
+}
+
 impl Plan {
     /// Plans the models of `definition` on `sources`, against the last release.
     pub fn new(
@@ -78,6 +110,91 @@ impl Plan {
         }
         Plan { steps }
     }
+}
+
+/// What a run would build of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The days, where they are known: `None` where files that were not read yet decide.
+    pub dirt: Option<Dirt>,
+    /// Rows that would be written, as the present table lets expect.
+    pub rows: u64,
+    /// Their bytes, likewise.
+    pub bytes: u64,
+}
+
+impl Plan {
+    /// What a run would build, in order, for the models that are due. `tables` are those of the last
+    /// release with the sources as they stand, `unread` the tables with files that were not read yet.
+    ///
+    /// # Errors
+    /// `Unavailable` where a log cannot be read.
+    pub async fn expected(
+        &self,
+        lake: &Lake,
+        bounds: Bounds,
+        models: &Models,
+        last: Option<&Release>,
+        tables: &BTreeMap<String, ReleaseTable>,
+        unread: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Expected>> {
+        let mut found = BTreeMap::new();
+        let mut changed: BTreeMap<String, Touched> = BTreeMap::new();
+        let mut unknown = unread.clone();
+        for (name, step) in &self.steps {
+            let (Step::Build(reason), Some(model)) = (step, models.get(name)) else {
+                changed.insert(name.clone(), Touched::Days(BTreeSet::new()));
+                continue;
+            };
+            let before = last.and_then(|last| Some((last, last.tables.get(name)?)));
+            let dirt = match (reason, before) {
+                (Reason::Input(_), Some(_)) if model.inputs.iter().any(|input| unknown.contains(input)) => None,
+                (Reason::Input(_), Some((last, before))) => {
+                    let expected = &changed;
+                    let ground = Ground {
+                        lake,
+                        bounds,
+                        last,
+                        tables,
+                        expected,
+                    };
+                    Some(ground.dirt(model, before).await?)
+                }
+                _ => Some(Dirt::All),
+            };
+            match &dirt {
+                Some(Dirt::Nothing) => changed.insert(name.clone(), Touched::Days(BTreeSet::new())),
+                Some(Dirt::Days(days)) => changed.insert(name.clone(), Touched::Days(days.clone())),
+                Some(Dirt::All) => changed.insert(name.clone(), Touched::All),
+                None => {
+                    unknown.insert(name.clone());
+                    None
+                }
+            };
+            let (rows, bytes) = size(lake, name, before.map(|(_, before)| before), dirt.as_ref()).await?;
+            found.insert(name.clone(), Expected { dirt, rows, bytes });
+        }
+        Ok(found)
+    }
+}
+
+/// Rows and bytes that a build would write, from those of the present table.
+async fn size(lake: &Lake, name: &str, before: Option<&ReleaseTable>, dirt: Option<&Dirt>) -> Result<(u64, u64)> {
+    let Some(before) = before else { return Ok((0, 0)) };
+    let table = lake.table_at(name, &before.location, before.version).await?;
+    let (rows, bytes) = (before.rows, table.bytes()?);
+    let share = |all: u64, days: usize, span: i32| {
+        let span = u64::try_from(span.max(1)).unwrap_or(1);
+        all.saturating_mul(days as u64) / span
+    };
+    Ok(match (dirt, table.bounds()?) {
+        (Some(Dirt::Nothing), _) => (0, 0),
+        (Some(Dirt::Days(days)), Some((first, end))) => {
+            let span = end - first + 1;
+            (share(rows, days.len(), span), share(bytes, days.len(), span))
+        }
+        _ => (rows, bytes),
+    })
 }
 
 fn step(

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::tables::instant;
 use crate::lake::{Commit, Lake, Layout};
+use crate::model::Finding;
 
 /// One step of a run.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub struct StepRecord {
     pub kind: &'static str,
     /// File, model, check, page.
     pub name: String,
-    /// `ok`, `kept`, `off`, `failed`.
+    /// `ok`, `kept`, `held`, `off`, `failed`.
     pub status: &'static str,
     /// Rows written or found.
     pub rows: u64,
@@ -41,6 +42,8 @@ pub struct RunRecord {
     pub span: (i64, i64),
     /// Its steps.
     pub steps: Vec<StepRecord>,
+    /// What its checks found.
+    pub checks: Vec<Finding>,
 }
 
 fn schema(fields: &[(&str, DataType)]) -> Arc<Schema> {
@@ -80,7 +83,48 @@ fn step_schema() -> Arc<Schema> {
     ])
 }
 
+fn check_schema() -> Arc<Schema> {
+    use DataType::{Int64, Utf8};
+    schema(&[
+        ("run_id", Utf8),
+        ("path", Utf8),
+        ("line", Int64),
+        ("check", Utf8),
+        ("severity", Utf8),
+        ("status", Utf8),
+        ("rows", Int64),
+        ("at_most", Int64),
+        ("sample", Utf8),
+        ("ended_at", instant()),
+    ])
+}
+
 impl RunRecord {
+    fn check_columns(&self) -> Vec<ArrayRef> {
+        let checks = &self.checks;
+        let text = |of: &dyn Fn(&Finding) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(checks.iter().map(of)))
+        };
+        let number = |of: &dyn Fn(&Finding) -> u64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(
+                checks.iter().map(|check| of(check).cast_signed()),
+            ))
+        };
+        let ended = TimestampMicrosecondArray::from_iter_values(checks.iter().map(|_| self.span.1));
+        vec![
+            text(&|_| self.run_id.clone()),
+            text(&|check| check.path.clone()),
+            number(&|check| check.line as u64),
+            text(&|check| check.check.clone()),
+            text(&|check| if check.warns { "warn" } else { "hold" }.to_owned()),
+            text(&|check| if check.fails() { "failed" } else { "ok" }.to_owned()),
+            number(&|check| check.rows),
+            number(&|check| check.at_most),
+            text(&|check| check.sample.clone()),
+            Arc::new(ended.with_timezone("UTC")),
+        ]
+    }
+
     /// Appends the record. A record of the same run is written once.
     ///
     /// # Errors
@@ -115,6 +159,9 @@ impl RunRecord {
             at(&|step| step.span.1),
         ];
         append(lake, "ops.step", step_schema(), columns, &commit).await?;
+        if !self.checks.is_empty() {
+            append(lake, "ops.check", check_schema(), self.check_columns(), &commit).await?;
+        }
         let one = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
         let number = |number: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![number.cast_signed()])) };
         let instant =

@@ -14,7 +14,7 @@ use crate::contract::{Contract, Land, Protect};
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::batch::layout;
-use crate::lake::table::conform;
+use crate::lake::shape::conform;
 use crate::lake::{Commit, Table, crash};
 use crate::pipeline::run::Run;
 use crate::protect::{Renewal, SiteKey, TokenClass};

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use crate::config::Site;
 use crate::config::settings::ResponseReading;
 use crate::contract::{Contract, Origin, Protect};
-use crate::engine::{Bounds, Class, Classes, Session};
-use crate::error::{Kind, Place, Problem, Result, fail};
+use crate::engine::{Class, Classes};
+use crate::error::{Error, Kind, Place, Problem, Result, fail};
 use crate::ingest::batch::Given;
 use crate::ingest::{Ingest, Progress, Report};
-use crate::lake::days::to_text as days_text;
 use crate::lake::release::digest;
-use crate::lake::{Commit, Lake, Release, ReleaseTable};
+use crate::lake::{Lake, Release, ReleaseTable};
 use crate::message::{Language, Message};
-use crate::model::build::Pending;
-use crate::model::{Builder, Built, Failure, Model, Models, check};
-use crate::pipeline::dirt::{self, Dirt};
+use crate::model::{Finding, Models};
+use crate::pipeline::build::Built;
 use crate::pipeline::files::{Assigned, assign, contracts};
 use crate::pipeline::intake::partial;
-use crate::pipeline::plan::{Plan, Reason, Sources, Step, sources};
+use crate::pipeline::plan::Sources;
 use crate::pipeline::record::{RunRecord, StepRecord};
 use crate::pipeline::{Definition, pages};
 use crate::protect::SiteKey;
 use crate::time::{Clock, rfc3339};
+
+/// Tables that a run writes about itself after its release.
+pub(super) const RECORDS: [&str; 3] = ["ops.run", "ops.step", "ops.check"];
 
 /// Who watches a run: the command line draws, tests collect.
 pub trait Watch: Send + Sync {
@@ -82,6 +83,7 @@ pub struct Outcome {
 pub(super) struct Record<'a> {
     clock: &'a dyn Clock,
     steps: Vec<StepRecord>,
+    pub(super) checks: Vec<Finding>,
     since: i64,
 }
 
@@ -119,6 +121,7 @@ impl Run<'_> {
         let mut record = Record {
             clock: self.clock,
             steps: Vec::new(),
+            checks: Vec::new(),
             since: started,
         };
         let mut outcome = Outcome::default();
@@ -140,7 +143,6 @@ impl Run<'_> {
             .await?;
         let built = self
             .build(
-                name,
                 &definition,
                 &models,
                 &contracts,
@@ -150,17 +152,22 @@ impl Run<'_> {
                 watch,
             )
             .await;
-        let pages = match &built {
-            Ok(()) => self.pages(&definition, &contracts, &mut record, &mut outcome).await,
+        let published = match built {
+            Ok(built) => self.release(name, built, &mut record, &mut outcome).await,
+            Err(error) => Err(error),
+        };
+        let sound = !record.checks.iter().any(Finding::holds);
+        let pages = match &published {
+            Ok(_) => self.pages(&definition, &contracts, &mut record, &mut outcome).await,
             Err(_) => Ok(()),
         };
-        let purged = match &pages {
-            Ok(()) => self.purge(&files, &mut record, &mut outcome).await,
-            Err(_) => Ok(()),
+        let purged = match (&published, &pages) {
+            (Ok(_), Ok(())) if sound => self.purge(&files, &mut record, &mut outcome).await,
+            _ => Ok(()),
         };
-        let status = match (&built, &pages, refused.is_empty()) {
-            (Ok(()), Ok(()), true) => "ok",
-            (Ok(()), _, _) => "partial",
+        let status = match (&published, &pages) {
+            (Ok(_), Ok(())) if refused.is_empty() && sound => "ok",
+            (Ok(_), _) => "partial",
             _ => "failed",
         };
         let run = RunRecord {
@@ -170,11 +177,15 @@ impl Run<'_> {
             release: outcome.release,
             span: (started, self.clock.now()),
             steps: record.steps,
+            checks: record.checks,
         };
         run.write(self.lake, lease.fence()).await?;
-        built?;
+        let held = published?;
         pages?;
         purged?;
+        if !sound {
+            return Err(checks_failed(held.len(), &run.checks));
+        }
         partial(refused, outcome)
     }
 
@@ -197,6 +208,7 @@ impl Run<'_> {
         let mut record = Record {
             clock: self.clock,
             steps: Vec::new(),
+            checks: Vec::new(),
             since: started,
         };
         let mut outcome = Outcome::default();
@@ -210,6 +222,7 @@ impl Run<'_> {
             release: 0,
             span: (started, self.clock.now()),
             steps: record.steps,
+            checks: record.checks,
         };
         run.write(self.lake, lease.fence()).await?;
         // a single refused file is its own error, with its own exit code
@@ -239,189 +252,77 @@ impl Run<'_> {
             .await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
-    async fn build(
-        &self,
-        pipeline: &str,
-        definition: &Definition,
-        models: &Models,
-        contracts: &[Contract],
-        fence: u64,
-        record: &mut Record<'_>,
-        outcome: &mut Outcome,
-        watch: &dyn Watch,
-    ) -> Result<()> {
-        let last = self.lake.latest_release().await?;
-        let sources = sources(self.lake).await?;
-        let parameters = parameters(self.site);
-        let plan = Plan::new(
-            definition,
-            models,
-            &sources,
-            &unknown_origin(contracts),
-            last.as_ref(),
-            &parameters,
-        );
-        let session = Session::new(Bounds::from(&self.site.settings.limits))?;
-        let mut tables: BTreeMap<String, ReleaseTable> = last.iter().flat_map(|last| last.tables.clone()).collect();
-        for name in sources.keys() {
-            if let Some(table) = self.lake.table(name).await? {
-                session.register(name, table.provider(session.state()).await?)?;
-                let entry = pinned_entry(table.location(), table.version(), table.rows()?);
-                tables.insert(name.clone(), entry);
-            }
-        }
-        // a model whose file is gone leaves the release; one outside this pipeline stays as it is
-        tables.retain(|name, _| is_source(name) || models.get(name).is_some());
-        for (name, entry) in tables
-            .iter()
-            .filter(|(name, _)| !is_source(name) && !definition.builds(name))
-        {
-            let table = self.lake.table_at(name, &entry.location, entry.version).await?;
-            session.register(name, table.provider(session.state()).await?)?;
-        }
-        let commit = Commit {
-            key_id: self.key.id(),
-            batch_id: None,
-            turn: 1,
-            run_id: self.run_id.clone(),
-            fence,
-            days: Vec::new(),
-            digest: None,
-        };
-        let mut builder = Builder::new(self.lake, &session, commit, parameters.clone(), classes(contracts));
-        for (name, step) in &plan.steps {
-            let Some(model) = models.get(name) else { continue };
-            match step {
-                Step::Off(input) => {
-                    tables.remove(name);
-                    outcome.off.insert(name.clone(), input.clone());
-                    record.step("build", name, "off", 0, input.clone());
-                }
-                Step::Keep => {
-                    let Some(entry) = tables.get(name) else { continue };
-                    let table = self.lake.table_at(name, &entry.location, entry.version).await?;
-                    session.register(name, table.provider(session.state()).await?)?;
-                    builder.plan(model).await?;
-                    outcome.kept += 1;
-                    record.step("build", name, "kept", entry.rows, String::new());
-                }
-                Step::Build(reason) => {
-                    let pending = Pending {
-                        fingerprint: model.fingerprint(&parameters),
-                        inputs: input_states(&model.inputs, &sources, &tables),
-                    };
-                    let dirt = match (reason, &last) {
-                        (Reason::Input(_), Some(last)) => self.dirt(model, &tables, last).await?,
-                        _ => Dirt::All,
-                    };
-                    if let (Dirt::Nothing, Some(entry)) = (&dirt, tables.get_mut(name)) {
-                        let table = self.lake.table_at(name, &entry.location, entry.version).await?;
-                        session.register(name, table.provider(session.state()).await?)?;
-                        builder.plan(model).await?;
-                        entry.inputs = pending.inputs;
-                        outcome.kept += 1;
-                        record.step("build", name, "kept", entry.rows, String::new());
-                        continue;
-                    }
-                    let built = build(&mut builder, model, tables.get(name), &dirt, pending)
-                        .await
-                        .inspect_err(|error| {
-                            record.step("build", name, "failed", 0, error.render(Language::English));
-                        })?;
-                    session.register(name, built.table.provider(session.state()).await?)?;
-                    let days = match &dirt {
-                        Dirt::Days(days) => days_text(days.iter().copied().collect::<Vec<_>>().as_slice()),
-                        Dirt::Nothing | Dirt::All => String::new(),
-                    };
-                    record.step("build", name, "ok", built.entry.rows, days);
-                    watch.said(Message::new("model_built", &[name, &built.entry.rows]));
-                    outcome.built.push((name.clone(), built.entry.rows));
-                    tables.insert(name.clone(), built.entry);
-                }
-            }
-        }
-        self.check(&session, models, &plan, &tables, record).await?;
-        self.release(pipeline, last.as_ref(), tables, record, outcome).await
-    }
-
-    /// What a model has to build, its entry being that of the last release.
-    async fn dirt(&self, model: &Model, tables: &BTreeMap<String, ReleaseTable>, last: &Release) -> Result<Dirt> {
-        let Some(before) = last.tables.get(&model.name) else {
-            return Ok(Dirt::All);
-        };
-        let bounds = Bounds::from(&self.site.settings.limits);
-        dirt::of(self.lake, bounds, model, before, tables, last).await
-    }
-
-    /// Header checks of the models built now, and the checks over several tables whose tables exist.
-    async fn check(
-        &self,
-        session: &Session,
-        models: &Models,
-        plan: &Plan,
-        tables: &BTreeMap<String, ReleaseTable>,
-        record: &mut Record<'_>,
-    ) -> Result<()> {
-        let mut failures: Vec<Failure> = Vec::new();
-        for (name, step) in &plan.steps {
-            if let (Step::Build(_), Some(model)) = (step, models.get(name)) {
-                failures.extend(check::header(session, model).await?);
-            }
-        }
-        for (file, inputs) in &models.checks {
-            if inputs.iter().all(|input| tables.contains_key(input)) {
-                failures.extend(check::file(session, &file.path, &file.text).await?);
-            }
-        }
-        let status = if failures.is_empty() { "ok" } else { "failed" };
-        let shown: Vec<String> = failures.iter().map(|failure| failure.check.clone()).collect();
-        record.step("check", "all", status, failures.len() as u64, shown.join("; "));
-        if failures.is_empty() {
-            return Ok(());
-        }
-        let problems = failures
+    /// Takes the newest release back: a new one holds the tables of the one before it. Sources and models
+    /// stay, so that the next run builds again what was taken back.
+    ///
+    /// # Errors
+    /// `Missing` where no release is before it; `Conflict` where the lease is held.
+    pub async fn withdraw_release(&self) -> Result<Release> {
+        let wait = self.site.settings.limits.lease_wait_seconds;
+        let _lease = self.lake.lease("site", wait).await?;
+        let missing = || fail(Kind::Missing, "no_release_before", &[]);
+        let last = self.lake.latest_release().await?.ok_or_else(missing)?;
+        // what was brought back can be taken back as well: the one before it comes
+        let shown = last.restores.unwrap_or(last.release);
+        let mut before = None;
+        for number in self
+            .lake
+            .releases()
+            .await?
             .into_iter()
-            .map(|failure| Problem {
-                place: Place {
-                    path: failure.path,
-                    line: failure.line,
-                    column: 0,
-                },
-                message: Message::new("check_failed", &[&failure.check, &failure.rows]),
-                excerpt: None,
-            })
-            .collect();
-        Err(fail(Kind::Check, "checks_failed", &[])
-            .with_problems(problems)
-            .hint("checks_failed_hint", &[]))
+            .rev()
+            .filter(|number| *number < shown)
+        {
+            let release = self.lake.release(number).await?;
+            if release.restores.is_none() {
+                before = Some(release);
+                break;
+            }
+        }
+        let before = before.ok_or_else(missing)?;
+        let release = Release {
+            release: last.release + 1,
+            made_at: rfc3339(self.clock.now()),
+            run_id: self.run_id.clone(),
+            restores: Some(before.release),
+            ..before
+        };
+        self.lake.publish(&release).await?;
+        Ok(release)
     }
 
     async fn release(
         &self,
         pipeline: &str,
-        last: Option<&Release>,
-        tables: BTreeMap<String, ReleaseTable>,
+        built: Built,
         record: &mut Record<'_>,
         outcome: &mut Outcome,
-    ) -> Result<()> {
+    ) -> Result<BTreeMap<String, String>> {
+        let Built { last, mut tables, held } = built;
+        let last = last.as_ref();
         let same = last.is_some_and(|last| {
             let states = |tables: &BTreeMap<String, ReleaseTable>| {
-                let kept = tables
-                    .iter()
-                    .filter(|(name, _)| !matches!(name.as_str(), "ops.run" | "ops.step"));
+                let kept = tables.iter().filter(|(name, _)| !RECORDS.contains(&name.as_str()));
                 kept.map(|(name, table)| (name.clone(), table.state()))
                     .collect::<Vec<_>>()
             };
-            states(&last.tables) == states(&tables) && last.off == outcome.off
+            // a model that was never shown and is held now is no news to readers
+            let off = |off: &BTreeMap<String, String>| {
+                let shown = off.iter().filter(|(name, _)| !held.contains_key(*name));
+                shown.map(|(name, why)| (name.clone(), why.clone())).collect::<Vec<_>>()
+            };
+            states(&last.tables) == states(&tables) && off(&last.off) == off(&outcome.off)
         });
         if let Some(last) = last.filter(|_| same) {
             (outcome.release, outcome.digest) = (last.release, last.digest.clone());
             record.step("release", &last.release.to_string(), "kept", 0, String::new());
-            return Ok(());
+            return Ok(held);
         }
-        let mut tables = tables;
-        tables.retain(|name, _| !matches!(name.as_str(), "ops.run" | "ops.step"));
+        // a first run whose every model is held has nothing to show
+        if last.is_none() && !held.is_empty() && !tables.keys().any(|name| !is_source(name)) {
+            return Ok(held);
+        }
+        tables.retain(|name, _| !RECORDS.contains(&name.as_str()));
         let release = Release {
             release: last.map_or(0, |last| last.release) + 1,
             made_at: rfc3339(self.clock.now()),
@@ -430,6 +331,8 @@ impl Run<'_> {
             digest: digest(&tables),
             tables,
             off: outcome.off.clone(),
+            restores: None,
+            held: held.clone(),
         };
         self.lake.publish(&release).await?;
         outcome.published = true;
@@ -441,7 +344,7 @@ impl Run<'_> {
             release.tables.len() as u64,
             String::new(),
         );
-        Ok(())
+        Ok(held)
     }
 
     async fn pages(
@@ -469,7 +372,7 @@ impl Run<'_> {
 }
 
 /// Tables that ingest and runs fill, not models.
-fn is_source(name: &str) -> bool {
+pub(super) fn is_source(name: &str) -> bool {
     name.starts_with("source.") || name.starts_with("ops.")
 }
 
@@ -483,20 +386,8 @@ pub fn parameters(site: &Site) -> BTreeMap<String, String> {
     BTreeMap::from([("response_reading".to_owned(), reading.to_owned())])
 }
 
-fn pinned_entry(location: &str, version: u64, rows: u64) -> ReleaseTable {
-    ReleaseTable {
-        location: location.to_owned(),
-        version,
-        rows,
-        digest: None,
-        fingerprint: None,
-        inputs: BTreeMap::new(),
-        run_id: None,
-    }
-}
-
 /// The states of a model's inputs, as its entry in a release records them.
-fn input_states(
+pub(super) fn input_states(
     inputs: &[String],
     sources: &Sources,
     tables: &BTreeMap<String, ReleaseTable>,
@@ -539,20 +430,20 @@ pub fn classes(contracts: &[Contract]) -> Classes {
     classes
 }
 
-/// Builds the days that were reopened, or everything.
-async fn build(
-    builder: &mut Builder<'_>,
-    model: &Model,
-    before: Option<&ReleaseTable>,
-    dirt: &Dirt,
-    pending: Pending,
-) -> Result<Built> {
-    if let (Dirt::Days(days), Some(before)) = (dirt, before)
-        && let Some(built) = builder.build_days(model, before, days, pending.clone()).await?
-    {
-        return Ok(built);
-    }
-    builder.build(model, before, pending).await
+/// The failed checks of a run with their places, for the models that they hold.
+fn checks_failed(held: usize, checks: &[Finding]) -> Error {
+    let problems = checks.iter().filter(|finding| finding.holds()).map(|finding| Problem {
+        place: Place {
+            path: finding.path.clone(),
+            line: finding.line,
+            column: 0,
+        },
+        message: Message::new("check_failed", &[&finding.check, &finding.rows]),
+        excerpt: None,
+    });
+    fail(Kind::Check, "checks_failed", &[&held])
+        .with_problems(problems.collect())
+        .hint("checks_failed_hint", &[])
 }
 
 /// Contracts of calls that do not know who started them; spatial products stay off.

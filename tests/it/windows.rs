@@ -1,5 +1,6 @@
 //! Models that are built day by day: after any history of new, late, corrected and withdrawn files their
-//! tables equal those built from scratch, and a night builds the days that changed and no others.
+//! tables equal those built from scratch, and a night builds the days that changed and no others. What
+//! fails a check holds its branch.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -158,6 +159,18 @@ impl City {
         self.alarms.remove(file.trim_start_matches("inbox/alarm/"));
     }
 
+    /// Calls of one category may be mapped, or may no longer.
+    fn change_category(&self) {
+        let path = self.site.path().join("pipelines/codes/category.csv");
+        let list = std::fs::read_to_string(&path).expect("codes");
+        let line = list.lines().find(|line| line.starts_with("0303,")).expect("a category");
+        let other = match line.strip_suffix(",true,false") {
+            Some(start) => format!("{start},false,false"),
+            None => line.replace(",false,false", ",true,false"),
+        };
+        std::fs::write(path, list.replace(line, &other)).expect("codes");
+    }
+
     fn night(&self) {
         let output = run(&["--site", &self.path(), "run", "nightly"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -213,7 +226,7 @@ fn any_history_ends_in_the_tables_of_a_build_from_scratch() {
             let mut done = vec![format!("night {night}")];
             city.calls(&format!("d{night}.csv"), &[day], 30);
             for _ in 0..2 {
-                match city.dice.below(5) {
+                match city.dice.below(7) {
                     0 => {
                         done.push("late".to_owned());
                         let name = format!("late{night}_{}.csv", done.len());
@@ -230,6 +243,14 @@ fn any_history_ends_in_the_tables_of_a_build_from_scratch() {
                     3 => {
                         done.push("calls withdrawn".to_owned());
                         city.withdraw("alarm");
+                    }
+                    4 => {
+                        done.push("category changed".to_owned());
+                        city.change_category();
+                    }
+                    5 if night > 1 => {
+                        done.push("release withdrawn".to_owned());
+                        ok(&["--site", &city.path(), "release", "withdraw"]);
                     }
                     _ => {
                         done.push("feedback withdrawn".to_owned());
@@ -297,4 +318,132 @@ fn a_night_builds_the_days_that_changed() {
     city.night();
     let nothing = built(&city);
     assert!(nothing.is_empty(), "{nothing:?}");
+}
+
+/// The only number of a query on the newest release.
+fn count(city: &City, sql: &str) -> u64 {
+    rows(city.site.path(), sql)[0]["n"].as_u64().expect("a number")
+}
+
+#[test]
+fn a_failed_check_holds_its_branch_and_no_other() {
+    let mut city = City::new(5);
+    city.calls("d0.csv", &[3, 4, 5], 60);
+    city.answers("a0", 6);
+    city.night();
+    let old = count(&city, "SELECT sum(n) AS n FROM mart.feed_day");
+    let check = city.site.path().join("sql/check/planted.sql");
+    let sql = "-- 试。 A test.\nSELECT feed, county, n FROM mart.feed_day WHERE biz_date = DATE '2025-03-06'\n";
+    std::fs::write(&check, sql).expect("a check");
+    city.calls("d1.csv", &[6], 12);
+    let output = run(&["--site", &city.path(), "run", "nightly"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("mart.feed_gap is held because of sql/check/planted.sql"),
+        "{said}"
+    );
+    assert_eq!(
+        count(&city, "SELECT sum(n) AS n FROM mart.feed_day"),
+        old,
+        "the held branch keeps its rows"
+    );
+    assert_eq!(
+        count(&city, "SELECT count(*) AS n FROM core.alarm"),
+        old + 12,
+        "the others go on"
+    );
+    let found = rows(
+        city.site.path(),
+        "SELECT path, severity, rows, sample FROM ops.check WHERE status = 'failed'",
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["severity"], "hold");
+    assert!(
+        found[0]["sample"].as_str().is_some_and(|rows| rows.contains("990101")),
+        "{found:?}"
+    );
+    // a warning is told and holds nothing
+    std::fs::write(&check, sql.replace("-- 试", "-- @check warn\n-- 试")).expect("a check");
+    let output = run(&["--site", &city.path(), "run", "nightly"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("note planted.sql: "), "{said}");
+    assert_eq!(count(&city, "SELECT sum(n) AS n FROM mart.feed_day"), old + 12);
+    let from_scratch = from_scratch(city.site.path());
+    assert_eq!(digests(city.site.path()), from_scratch);
+    // what fails in the first run of all has no older rows to show
+    std::fs::write(&check, sql).expect("a check");
+    std::fs::remove_dir_all(city.site.path().join("lake/releases")).expect("releases");
+    std::fs::remove_dir_all(city.site.path().join("lake/tables/mart")).expect("tables");
+    assert_eq!(run(&["--site", &city.path(), "run", "nightly"]).status.code(), Some(1));
+    let held = run(&[
+        "--site",
+        &city.path(),
+        "query",
+        "SELECT count(*) AS n FROM mart.feed_day",
+    ]);
+    assert_eq!(held.status.code(), Some(2), "{}", text(&held.stderr));
+    assert_eq!(count(&city, "SELECT count(*) AS n FROM core.alarm"), old + 12);
+}
+
+#[test]
+fn a_plan_names_the_days_before_they_are_built() {
+    let mut city = City::new(9);
+    city.calls("d0.csv", &[3, 4, 5], 60);
+    city.answers("a0", 6);
+    let plan = |city: &City| -> BTreeMap<String, (String, String)> {
+        let said = ok(&["--site", &city.path(), "plan", "--output", "json"]);
+        let found: Vec<Value> = serde_json::from_str(&said).expect("JSON");
+        let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        found
+            .iter()
+            .map(|row| (text(row, "name"), (text(row, "action"), text(row, "days"))))
+            .collect()
+    };
+    assert_eq!(plan(&city)["core.alarm"], ("build".to_owned(), "all".to_owned()));
+    city.night();
+    assert_eq!(plan(&city)["core.alarm"].0, "keep");
+    city.calls("d1.csv", &[6], 12);
+    assert_eq!(plan(&city)["core.alarm"].1, "those of the new files");
+    // files that are stored and not built on yet
+    ok(&["--site", &city.path(), "ingest", "alarm"]);
+    let found = plan(&city);
+    for model in [
+        "core.alarm",
+        "mart.citizen_alarm",
+        "mart.alarm_cell_day",
+        "mart.feed_day",
+    ] {
+        assert_eq!(
+            found[model],
+            ("build".to_owned(), "2025-03-06".to_owned()),
+            "{model}: {found:?}"
+        );
+    }
+    assert_eq!(found["core.dispatch"].0, "keep", "{found:?}");
+    assert_eq!(found["mart.feed_gap"].1, "all", "{found:?}");
+}
+
+#[test]
+fn a_release_is_taken_back_and_the_next_run_goes_on() {
+    let mut city = City::new(11);
+    city.calls("d0.csv", &[3, 4], 40);
+    city.answers("a0", 5);
+    let withdraw = |city: &City| run(&["--site", &city.path(), "release", "withdraw"]);
+    assert_eq!(withdraw(&city).status.code(), Some(3), "there is none");
+    city.night();
+    assert_eq!(withdraw(&city).status.code(), Some(3), "there is none before it");
+    let first = digests(city.site.path());
+    for (name, day) in [("d1.csv", 5), ("d2.csv", 6)] {
+        city.calls(name, &[day], 10);
+        city.night();
+    }
+    let third = digests(city.site.path());
+    // once more, and the release before that holds
+    assert!(withdraw(&city).status.success() && withdraw(&city).status.success());
+    assert_eq!(digests(city.site.path()), first);
+    assert_eq!(count(&city, "SELECT count(*) AS n FROM core.alarm"), 40);
+    city.night();
+    assert_eq!(digests(city.site.path()), third);
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
 }

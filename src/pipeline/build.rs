@@ -1,0 +1,289 @@
+//! The models of a run: what is due is built and checked, and what fails holds its branch.
+
+use std::collections::BTreeMap;
+
+use crate::contract::Contract;
+use crate::engine::{Bounds, Session};
+use crate::error::Result;
+use crate::lake::days::to_text;
+use crate::lake::{Commit, Release, ReleaseTable};
+use crate::message::{Language, Message};
+use crate::model::build::Pending;
+use crate::model::load::CheckFile;
+use crate::model::window::spans;
+use crate::model::{Builder, Finding, Model, Models, check};
+use crate::pipeline::Definition;
+use crate::pipeline::dirt::{Dirt, Ground};
+use crate::pipeline::plan::{Plan, Reason, Sources, Step, sources, standing};
+use crate::pipeline::run::{Outcome, Record, Run, Watch, classes, input_states, is_source, parameters, unknown_origin};
+
+/// What the models of a run came to.
+#[derive(Debug)]
+pub(super) struct Built {
+    /// The release before.
+    pub last: Option<Release>,
+    /// The tables of the next one.
+    pub tables: BTreeMap<String, ReleaseTable>,
+    /// Models that keep their rows of the release before, and which model or check file holds them.
+    pub held: BTreeMap<String, String>,
+}
+
+/// The models of a run under way.
+struct Building<'a, 'r> {
+    run: &'a Run<'a>,
+    models: &'a Models,
+    session: &'a Session,
+    sources: Sources,
+    parameters: BTreeMap<String, String>,
+    built: Built,
+    record: &'a mut Record<'r>,
+    outcome: &'a mut Outcome,
+    watch: &'a dyn Watch,
+}
+
+impl Run<'_> {
+    /// Builds and checks the models of a pipeline.
+    ///
+    /// # Errors
+    /// As a model cannot be planned, its query fails, or the store fails. A failed check is none.
+    #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
+    pub(super) async fn build(
+        &self,
+        definition: &Definition,
+        models: &Models,
+        contracts: &[Contract],
+        fence: u64,
+        record: &mut Record<'_>,
+        outcome: &mut Outcome,
+        watch: &dyn Watch,
+    ) -> Result<Built> {
+        let last = self.lake.latest_release().await?;
+        let sources = sources(self.lake).await?;
+        let parameters = parameters(self.site);
+        let unknown = unknown_origin(contracts);
+        let plan = Plan::new(definition, models, &sources, &unknown, last.as_ref(), &parameters);
+        let session = Session::new(Bounds::from(&self.site.settings.limits))?;
+        let mut tables: BTreeMap<String, ReleaseTable> = last.iter().flat_map(|last| last.tables.clone()).collect();
+        for name in sources.keys() {
+            if let Some(table) = self.lake.table(name).await? {
+                session.register(name, table.provider(session.state()).await?)?;
+                tables.insert(name.clone(), standing(&table)?);
+            }
+        }
+        // a model whose file is gone leaves the release; one outside this pipeline stays as it is
+        tables.retain(|name, _| is_source(name) || models.get(name).is_some());
+        for (name, entry) in tables
+            .iter()
+            .filter(|(name, _)| !is_source(name) && !definition.builds(name))
+        {
+            let table = self.lake.table_at(name, &entry.location, entry.version).await?;
+            session.register(name, table.provider(session.state()).await?)?;
+        }
+        let commit = Commit {
+            key_id: self.key.id(),
+            batch_id: None,
+            turn: 1,
+            run_id: self.run_id.clone(),
+            fence,
+            days: Vec::new(),
+            digest: None,
+        };
+        let mut builder = Builder::new(self.lake, &session, commit, parameters.clone(), classes(contracts));
+        let held = BTreeMap::new();
+        let mut building = Building {
+            run: self,
+            models,
+            session: &session,
+            sources,
+            parameters,
+            built: Built { last, tables, held },
+            record,
+            outcome,
+            watch,
+        };
+        for (name, step) in &plan.steps {
+            if let Some(model) = models.get(name) {
+                building.step(&mut builder, model, step).await?;
+            }
+        }
+        building.files().await?;
+        Ok(building.built)
+    }
+}
+
+impl Building<'_, '_> {
+    async fn step(&mut self, builder: &mut Builder<'_>, model: &Model, step: &Step) -> Result<()> {
+        let name = &model.name;
+        let reason = match step {
+            Step::Off(input) => {
+                self.built.tables.remove(name);
+                self.outcome.off.insert(name.clone(), input.clone());
+                self.record.step("build", name, "off", 0, input.clone());
+                return Ok(());
+            }
+            Step::Keep => {
+                builder.plan(model).await?;
+                return self.keep(name).await;
+            }
+            Step::Build(reason) => reason,
+        };
+        if let Some(input) = model.inputs.iter().find(|input| self.built.held.contains_key(*input)) {
+            let input = input.clone();
+            return self.hold(name, input).await;
+        }
+        let pending = Pending {
+            fingerprint: model.fingerprint(&self.parameters),
+            inputs: input_states(&model.inputs, &self.sources, &self.built.tables),
+        };
+        let dirt = match (reason, &self.built.last) {
+            (Reason::Input(_), Some(last)) => self.dirt(model, last).await?,
+            _ => Dirt::All,
+        };
+        if dirt == Dirt::Nothing {
+            builder.plan(model).await?;
+            if let Some(entry) = self.built.tables.get_mut(name) {
+                entry.inputs = pending.inputs;
+            }
+            return self.keep(name).await;
+        }
+        let before = self.built.tables.get(name);
+        let built = build(builder, model, before, &dirt, pending)
+            .await
+            .inspect_err(|error| {
+                self.record
+                    .step("build", name, "failed", 0, error.render(Language::English));
+            })?;
+        self.session
+            .register(name, built.table.provider(self.session.state()).await?)?;
+        let (days, spans) = match &dirt {
+            Dirt::Days(days) => (to_text(&days.iter().copied().collect::<Vec<_>>()), spans(days)),
+            Dirt::Nothing | Dirt::All => (String::new(), Vec::new()),
+        };
+        self.record.step("build", name, "ok", built.entry.rows, days);
+        self.watch.said(Message::new("model_built", &[name, &built.entry.rows]));
+        let findings = check::header(self.session, model, &spans).await?;
+        if self.judge(findings) {
+            return self.hold(name, name.clone()).await;
+        }
+        self.outcome.built.push((name.clone(), built.entry.rows));
+        self.built.tables.insert(name.clone(), built.entry);
+        Ok(())
+    }
+
+    /// What a model has to build, its entry being that of the last release.
+    async fn dirt(&self, model: &Model, last: &Release) -> Result<Dirt> {
+        let Some(before) = last.tables.get(&model.name) else {
+            return Ok(Dirt::All);
+        };
+        let ground = Ground {
+            lake: self.run.lake,
+            bounds: Bounds::from(&self.run.site.settings.limits),
+            last,
+            tables: &self.built.tables,
+            expected: &BTreeMap::new(),
+        };
+        ground.dirt(model, before).await
+    }
+
+    /// Shows the rows of the last release to the models behind.
+    async fn shown(&self, name: &str) -> Result<u64> {
+        let Some(entry) = self.built.tables.get(name) else {
+            return Ok(0);
+        };
+        let table = self.run.lake.table_at(name, &entry.location, entry.version).await?;
+        self.session
+            .register(name, table.provider(self.session.state()).await?)?;
+        Ok(entry.rows)
+    }
+
+    async fn keep(&mut self, name: &str) -> Result<()> {
+        let rows = self.shown(name).await?;
+        self.outcome.kept += 1;
+        self.record.step("build", name, "kept", rows, String::new());
+        Ok(())
+    }
+
+    /// Holds a model: it keeps its rows of the last release, or has none.
+    async fn hold(&mut self, name: &str, reason: String) -> Result<()> {
+        let before = self.built.last.as_ref().and_then(|last| last.tables.get(name));
+        if let Some(before) = before.cloned() {
+            self.built.tables.insert(name.to_owned(), before);
+        } else {
+            // it has no older rows to show: pages say why it is empty
+            self.built.tables.remove(name);
+            self.outcome.off.insert(name.to_owned(), reason.clone());
+        }
+        let rows = self.shown(name).await?;
+        let message = if reason == name {
+            Message::new("model_held", &[&name])
+        } else {
+            Message::new("model_held_by", &[&name, &reason])
+        };
+        self.record.step("build", name, "held", rows, reason.clone());
+        self.watch.said(message);
+        self.outcome.built.retain(|(built, _)| built != name);
+        self.built.held.insert(name.to_owned(), reason);
+        Ok(())
+    }
+
+    /// Notes what checks found; whether one of them holds what it checked.
+    fn judge(&mut self, findings: Vec<Finding>) -> bool {
+        let mut holds = false;
+        for finding in findings {
+            holds |= finding.holds();
+            if finding.fails() && finding.warns {
+                self.watch
+                    .said(Message::new("check_warns", &[&finding.check, &finding.rows]));
+            }
+            self.record.checks.push(finding);
+        }
+        holds
+    }
+
+    /// The checks over several tables; a failed one holds the models built now that it reads, and all
+    /// that is built on them.
+    async fn files(&mut self) -> Result<()> {
+        let (mut failed, mut total): (Vec<&CheckFile>, u64) = (Vec::new(), 0);
+        for file in &self.models.checks {
+            if file.inputs.iter().all(|input| self.built.tables.contains_key(input)) {
+                total += 1;
+                let finding = check::file(self.session, file).await?;
+                if self.judge(vec![finding]) {
+                    failed.push(file);
+                }
+            }
+        }
+        let status = if failed.is_empty() { "ok" } else { "failed" };
+        let names: Vec<&str> = failed.iter().map(|file| file.file.path.as_str()).collect();
+        self.record.step("check", "all", status, total, names.join("; "));
+        for file in failed {
+            let reason = file.file.path.clone();
+            for model in &self.models.ordered {
+                let behind =
+                    |input: &String| file.inputs.contains(input) || self.built.held.get(input) == Some(&reason);
+                let named = file.inputs.contains(&model.name) || model.inputs.iter().any(behind);
+                let is_built = self.outcome.built.iter().any(|(built, _)| *built == model.name);
+                if named && is_built {
+                    self.hold(&model.name, reason.clone()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Builds the days that were reopened, or everything.
+async fn build(
+    builder: &mut Builder<'_>,
+    model: &Model,
+    before: Option<&ReleaseTable>,
+    dirt: &Dirt,
+    pending: Pending,
+) -> Result<crate::model::Built> {
+    if let (Dirt::Days(days), Some(before)) = (dirt, before)
+        && let Some(built) = builder.build_days(model, before, days, pending.clone()).await?
+    {
+        return Ok(built);
+    }
+    builder.build(model, before, pending).await
+}
