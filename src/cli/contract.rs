@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::clock::SystemClock;
 use crate::cli::open::{Opened, named};
+use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
 use crate::config::Site;
 use crate::config::settings::Pack;
@@ -225,15 +226,13 @@ fn check_one(contract: &Contract, file: &Assigned, opened: &Opened, printer: &Pr
     if found.rejected == 0 {
         return Ok(());
     }
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let broken = |cause: csv::Error| fail(Kind::Bug, "output_failed", &[]).because(cause);
-    table.write_record(["column", "reason", "rows"]).map_err(broken)?;
-    for ((column, reason), rows) in &found.reasons {
-        table
-            .write_record([column, reason, &rows.to_string()])
-            .map_err(broken)?;
-    }
-    printer.bytes(&table.into_inner().map_err(|cause| broken(cause.into_error().into()))?)?;
+    let (columns, reasons) = found.reasons.keys().cloned().unzip();
+    let table = vec![
+        ("column", texts(columns)),
+        ("reason", texts(reasons)),
+        ("rows", numbers(found.reasons.values().copied().collect())),
+    ];
+    Output::csv().columns(table, printer)?;
     let rejected = usize::try_from(found.rejected).unwrap_or(usize::MAX);
     let error = fail(Kind::Check, "check_failed_rows", &[shown, &found.rejected, &found.read]);
     Err(error.with_problems(found.problems).of_all(rejected))

@@ -8,9 +8,10 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::util::pretty::pretty_format_batches;
 use clap::ValueEnum;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::cli::print::Printer;
+use crate::config::text::cut;
 use crate::engine::session::Table;
 use crate::error::{Error, Kind, Result, fail, io_error};
 use crate::message::inert;
@@ -53,6 +54,14 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Text for another program, on the standard output.
+    pub(super) fn csv() -> Output {
+        Output {
+            output: Form::Csv,
+            out: None,
+        }
+    }
+
     /// Writes a result made of named columns.
     pub(super) fn columns(&self, columns: Vec<(&str, ArrayRef)>, printer: &Printer) -> Result<()> {
         let batch =
@@ -99,6 +108,10 @@ pub(super) fn drawn(table: &Table, width: Option<usize>) -> Result<String> {
         }
     }
     if let Some(width) = width {
+        columns
+            .iter_mut()
+            .flatten()
+            .for_each(|cell| *cell = cell.replace('\n', " "));
         let names = fields.iter().map(|field| field.name().width());
         let widths: Vec<usize> = columns
             .iter()
@@ -123,25 +136,6 @@ pub(super) fn drawn(table: &Table, width: Option<usize>) -> Result<String> {
     pretty_format_batches(&[batch])
         .map(|text| text.to_string())
         .map_err(broken)
-}
-
-/// The beginning of a text on one line of at most `most` columns.
-fn cut(text: &str, most: usize) -> String {
-    let line = text.replace('\n', " ");
-    if line.width() <= most {
-        return line;
-    }
-    let mut room = most.saturating_sub(1);
-    let kept = line
-        .chars()
-        .take_while(|c| match room.checked_sub(c.width().unwrap_or(0)) {
-            Some(left) => {
-                room = left;
-                true
-            }
-            None => false,
-        });
-    kept.chain(['…']).collect()
 }
 
 fn broken(cause: impl std::fmt::Display) -> Error {

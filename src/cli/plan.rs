@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let contracts = contracts(&opened.site)?;
     let models = Models::load(&opened.site)?;
     let last = opened.lake.latest_release().await?;
-    let mut sources = sources(&opened.lake).await?;
+    let sources = sources(&opened.lake).await?;
     let mut unread = BTreeSet::new();
     let mut rows: Vec<[String; 7]> = Vec::new();
     for file in assign(&opened.site, &contracts)
@@ -55,8 +55,6 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             _ => false,
         };
         if !stored {
-            sources.insert(file.contract.into.clone(), "new".to_owned());
-            sources.insert("ops.ingest".to_owned(), "new".to_owned());
             unread.extend([file.contract.into.clone(), "ops.ingest".to_owned()]);
         }
         let action = if stored { "keep" } else { "ingest" };
@@ -75,11 +73,12 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         &definition,
         &models,
         &sources,
+        &unread,
         &unknown,
         last.as_ref(),
         &parameters(&opened.site),
     );
-    let tables = tables(&opened.lake, last.as_ref()).await?;
+    let tables = tables(last.as_ref(), &sources);
     let bounds = Bounds::from(&opened.site.settings.limits);
     let expected = plan
         .expected(&opened.lake, bounds, &models, last.as_ref(), &tables, &unread)
@@ -88,16 +87,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         rows.push(row(name, step, expected.get(name), printer));
     }
     for page in &definition.workbooks {
-        let empty = String::new;
-        rows.push([
-            "render".to_owned(),
-            page.clone(),
-            empty(),
-            empty(),
-            empty(),
-            empty(),
-            empty(),
-        ]);
+        rows.push(["render", page, "", "", "", "", ""].map(str::to_owned));
     }
     let column = |at: usize| texts(rows.iter().map(|row| row[at].clone()).collect());
     let columns = vec![
@@ -126,7 +116,7 @@ fn row(name: &str, step: &Step, expected: Option<&Expected>, printer: &Printer) 
         days = match &expected.dirt {
             None => printer.words("days_unread", &[]),
             Some(Dirt::All) => printer.words("days_all", &[]),
-            Some(Dirt::Days(days)) => to_text(&days.iter().copied().collect::<Vec<_>>()),
+            Some(Dirt::Days(days)) => to_text(days),
             Some(Dirt::Nothing) => {
                 (action, why) = ("keep", printer.words("why_same", &[]));
                 String::new()

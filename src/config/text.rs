@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 use crate::error::{Error, Excerpt, Kind, Place, Problem, fail};
 use crate::message::Message;
 
@@ -47,6 +49,19 @@ pub fn unknown_key<S: AsRef<str>>(path: &str, text: &str, key: &str, known: impl
         None => Message::new("unknown_word", &[&key, &known.join(", ")]),
     };
     problem_at_word(path, text, key, message)
+}
+
+/// The beginning of a line as far as it fits into so many columns of a terminal.
+pub fn cut(line: &str, most: usize) -> String {
+    if line.width() <= most {
+        return line.to_owned();
+    }
+    let mut used = 1;
+    let kept = line.chars().take_while(|c| {
+        used += c.width().unwrap_or(0);
+        used <= most
+    });
+    kept.chain(['…']).collect()
 }
 
 /// The known word nearest to `word`, if one is near enough to be meant.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use unicode_width::UnicodeWidthChar;
 
 use crate::config::Settings;
+use crate::config::text::cut;
 use crate::contract::{Contract, Protect};
 use crate::error::{Excerpt, Place, Problem, Result};
 use crate::ingest::batch::{Reject, calendar};
@@ -17,8 +18,9 @@ use crate::ingest::feed::{Feed, Split};
 use crate::ingest::header::{self, Header};
 use crate::ingest::progress::Progress;
 use crate::ingest::rows::origins;
-use crate::ingest::scan::{Broken, Records, Scanner, Span};
+use crate::ingest::scan::{Broken, Records, Scanner};
 use crate::ingest::source::Source;
+use crate::ingest::span::Span;
 use crate::ingest::work::{Account, Job, Turn, work};
 use crate::ingest::{open, tables};
 use crate::place::suspect::{Finding, Suspect};
@@ -178,21 +180,16 @@ fn around(line: &str, caret: usize) -> Excerpt {
         start -= 1;
         room -= width(&line[start]);
     }
-    let mut text = String::from(if start > 0 { "…" } else { "" });
-    let mut used = text.chars().count();
-    for (at, c) in line.iter().enumerate().skip(start) {
-        used += width(c);
-        if used >= WIDTH && at + 1 < line.len() {
-            text.push('…');
-            break;
-        }
-        text.push(*c);
-    }
+    let mark = (start > 0).then_some('…');
+    let text: String = mark.into_iter().chain(line[start..].iter().copied()).collect();
     let caret = match caret {
         0 => 0,
         caret => caret - start + usize::from(start > 0),
     };
-    Excerpt { text, caret }
+    Excerpt {
+        text: cut(&text, WIDTH),
+        caret,
+    }
 }
 
 /// A record by its shape.

@@ -63,25 +63,10 @@ pub(super) fn match_header(contract: &Contract, path: &str, names: &[String], pa
         }
     };
     check_allowed(contract, path, names.iter(), shown)?;
-    if !is_header && contract.columns.iter().any(Column::must_come) {
-        let wanted = contract.columns.iter().filter(|column| column.must_come());
-        let problems = wanted.map(|column| missing(path, column, std::iter::empty(), pack));
-        let error = fail(
-            Kind::Input,
-            "source_header_none",
-            &[&path, &contract.name, &contract.columns.len()],
-        )
-        .with_problems(problems.collect());
-        // one name where there should be many is the mark between them
-        return Err(match names {
-            [_] if contract.columns.len() > 2 => error.hint("source_single_hint", &[&contract.path]),
-            _ => error.hint("source_header_none_hint", &[&contract.path]),
-        });
-    }
+    let told = if is_header { names } else { &[] };
     let mut problems = Vec::new();
     let mut positions = Vec::with_capacity(contract.columns.len());
     let mut fields = HashMap::new();
-    let mut twice = true;
     for (at, (column, standing)) in contract.columns.iter().zip(standings).enumerate() {
         let found = match standing {
             Standing::At(position) => {
@@ -96,19 +81,26 @@ pub(super) fn match_header(contract: &Contract, path: &str, names: &[String], pa
             }
         };
         if found.is_none() && column.must_come() {
-            twice = false;
-            problems.push(missing(path, column, names.iter().map(String::as_str), pack));
+            problems.push(missing(path, column, told.iter().map(String::as_str), pack));
         }
         positions.push(found);
     }
     if !problems.is_empty() {
-        let hint = if twice {
-            "source_column_twice_hint"
+        let key = if is_header {
+            "source_header"
         } else {
-            "source_header_hint"
+            "source_header_none"
         };
-        let error = fail(Kind::Input, "source_header", &[&path, &contract.name]).with_problems(problems);
-        return Err(error.hint(hint, &[&contract.path]));
+        let twice = |problem: &Problem| problem.message.key() == "source_column_twice";
+        let hint = match names {
+            _ if is_header && problems.iter().all(twice) => "source_column_twice_hint",
+            _ if is_header => "source_header_hint",
+            // one name where there should be many is the mark between them
+            [_] if contract.columns.len() > 2 => "source_single_hint",
+            _ => "source_header_none_hint",
+        };
+        let error = fail(Kind::Input, key, &[&path, &contract.name, &contract.columns.len()]);
+        return Err(error.with_problems(problems).hint(hint, &[&contract.path]));
     }
     let unknown: BTreeSet<String> = names
         .iter()

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::ingest::header::{UNKNOWN_NAMES, folded};
-use crate::ingest::scan::Span;
+use crate::ingest::span::Span;
 
 /// Why a line is no record.
 #[derive(Debug, Clone, PartialEq, Eq)]

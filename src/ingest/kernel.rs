@@ -15,7 +15,7 @@ use crate::contract::{Column, ColumnType, Contract, Measure, Origin, Protect, Re
 use crate::ingest::cells::{Cells, CodeTraits, Refusals, Values};
 use crate::ingest::plain::{compact, dashed, decimal, digits, rfc3339};
 use crate::ingest::rows::Refused;
-use crate::ingest::scan::{Group, Span};
+use crate::ingest::span::{Group, Span};
 use crate::place::polygon;
 use crate::protect::{MacKey, SiteKey, scan};
 use crate::time::LocalDays;

@@ -10,7 +10,7 @@ use crate::ingest::header;
 use crate::ingest::json::{self, JsonBroken, Names};
 use crate::ingest::kernel::refused;
 use crate::ingest::rows::Refused;
-use crate::ingest::scan::Span;
+use crate::ingest::span::Span;
 use crate::ingest::work::{Block, Job};
 
 /// Reads a group of JSON lines.

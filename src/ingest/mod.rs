@@ -31,6 +31,7 @@ mod resend;
 mod rows;
 mod scan;
 mod source;
+mod span;
 pub mod tables;
 mod task;
 mod work;

@@ -18,8 +18,9 @@ use crate::contract::{Contract, Dialect, SourceFormat};
 use crate::error::{Kind, Result, fail, io_error};
 use crate::ingest::feed::Split;
 use crate::ingest::progress::Progress;
-use crate::ingest::scan::{Broken, Records, Scanner, Span};
+use crate::ingest::scan::{Broken, Records, Scanner};
 use crate::ingest::source::Source;
+use crate::ingest::span::Span;
 use crate::ingest::{archive, convert};
 use crate::lake::digest::hex;
 
@@ -31,13 +32,13 @@ const BOUNDARY_BYTES: usize = 32 << 20;
 pub(super) const HARMLESS_BYTES: u64 = 64 << 20;
 /// How many bytes one packed byte may become; tables of numbers reach some twenty.
 const MOST_GROWTH: u64 = 200;
+/// A byte that is in no UTF-8 text: stands for what could not be decoded.
+const UNDECODABLE: u8 = 0xFF;
 
 /// Whether bytes that were packed grow beyond all measure, where so many are always harmless.
 pub(super) fn overgrown(bytes: u64, packed: u64, harmless: u64) -> bool {
     bytes > harmless && bytes / packed.max(1) > MOST_GROWTH
 }
-/// A byte that is in no UTF-8 text: stands for what could not be decoded.
-const UNDECODABLE: u8 = 0xFF;
 
 /// Reads and counts the bytes that went by.
 struct Counted<R> {

@@ -16,7 +16,7 @@ use crate::error::{Kind, Result, fail};
 use crate::ingest::cells::{Cells, Refusals, Values, nth};
 use crate::ingest::kernel::{Kernels, refused};
 use crate::ingest::known::{Identity, spread};
-use crate::ingest::scan::Span;
+use crate::ingest::span::Span;
 use crate::place::cell_cache::CellCache;
 use crate::place::suspect::Suspect;
 use crate::protect::{MacKey, Renewal, SiteKey, TokenClass};

@@ -7,7 +7,6 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::Date32Type;
 use deltalake::kernel::{Action, CommitInfo};
 use deltalake::protocol::SaveMode;
-use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use serde_json::Value;
 
@@ -31,25 +30,43 @@ pub enum Touched {
     All,
 }
 
-/// Days as text, runs of them as first and last: `2025-03-01/2025-03-04,2025-03-09`; `none` for rows
-/// without a day.
-pub fn to_text(days: &[i32]) -> String {
-    let text = |day: i32| calendar::date(day).map_or_else(|| NONE.to_owned(), |date| date.to_string());
-    let runs = days.chunk_by(|left, right| left + 1 == *right);
-    let ranges = runs.filter_map(|run| Some((run.first()?, run.last()?)));
-    ranges
-        .map(|(first, last)| {
-            if first == last {
-                text(*first)
-            } else {
-                format!("{}/{}", text(*first), text(*last))
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(",")
+/// Stands in texts for [`UNDATED`].
+const NONE: &str = "none";
+
+/// Days in a row, both included, counted from 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub first: i32,
+    /// The last.
+    pub last: i32,
 }
 
-const NONE: &str = "none";
+/// Runs of days, which come in order.
+pub fn spans<'d>(days: impl IntoIterator<Item = &'d i32>) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for day in days {
+        match spans.last_mut() {
+            Some(span) if span.last + 1 == *day => span.last = *day,
+            _ => spans.push(Span {
+                first: *day,
+                last: *day,
+            }),
+        }
+    }
+    spans
+}
+
+/// Days as text, runs of them as first and last: `2025-03-01/2025-03-04,2025-03-09`; `none` for rows
+/// without a day.
+pub fn to_text<'d>(days: impl IntoIterator<Item = &'d i32>) -> String {
+    let text = |day: i32| calendar::date(day).map_or_else(|| NONE.to_owned(), |date| date.to_string());
+    let ranges = spans(days).into_iter().map(|Span { first, last }| match first == last {
+        true => text(first),
+        false => format!("{}/{}", text(first), text(last)),
+    });
+    ranges.collect::<Vec<_>>().join(",")
+}
 
 /// The days of such a text; `None` where it is none.
 fn from_text(text: &str) -> Option<BTreeSet<i32>> {
@@ -95,12 +112,7 @@ impl Table {
             return Ok(Touched::All);
         };
         let commits = usize::try_from(commits).unwrap_or(usize::MAX);
-        let infos: Vec<CommitInfo> = self
-            .inner
-            .history(Some(commits))
-            .try_collect()
-            .await
-            .map_err(|cause| table_error(&self.name, cause))?;
+        let infos = self.commits(Some(commits)).await?;
         if infos.len() < commits {
             return Ok(Touched::All);
         }
@@ -148,12 +160,7 @@ impl Table {
     /// # Errors
     /// `Unavailable` where the log cannot be read.
     pub async fn digest(&self) -> Result<Option<String>> {
-        let infos: Vec<CommitInfo> = self
-            .inner
-            .history(Some(1))
-            .try_collect()
-            .await
-            .map_err(|cause| table_error(&self.name, cause))?;
+        let infos = self.commits(Some(1)).await?;
         let digest = infos.first().and_then(|info| info.info.get("fenghuoDigest"));
         Ok(digest.and_then(Value::as_str).map(str::to_owned))
     }
@@ -162,7 +169,8 @@ impl Table {
     /// rows before with the staged ones added; the rows that go are taken out of it.
     ///
     /// # Errors
-    /// `Conflict` where another writer was first, `Unavailable` where the store fails.
+    /// `Conflict` where another writer was first, `Unavailable` where the store fails, `Bug` where the rows
+    /// of the table are not those of the digest.
     pub async fn exchange_days(
         &mut self,
         days: &BTreeSet<i32>,
@@ -192,6 +200,7 @@ impl Table {
         }
         let staged = stage.finish().await?;
         let actions = removes.into_iter().chain(staged.adds.into_iter().map(Action::Add));
+        let expected = digest.rows();
         let digest = digest.finish();
         let commit = Commit {
             days: days.iter().copied().collect(),
@@ -200,6 +209,7 @@ impl Table {
         };
         self.commit(actions.collect(), SaveMode::Overwrite, staged.rows, &commit)
             .await?;
+        self.holds_rows(expected)?;
         Ok(digest)
     }
 }
@@ -228,6 +238,16 @@ fn parted(batch: &RecordBatch, days: &BTreeSet<i32>) -> Result<(RecordBatch, Rec
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_in_a_row_are_one_span() {
+        let span = |first, last| Span { first, last };
+        assert_eq!(
+            spans(&BTreeSet::from([1, 2, 3, 7, 9, 10])),
+            [span(1, 3), span(7, 7), span(9, 10)]
+        );
+        assert!(spans(&BTreeSet::new()).is_empty());
+    }
 
     #[test]
     fn days_become_text_and_come_back() {

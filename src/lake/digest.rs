@@ -22,6 +22,7 @@ pub struct RowDigest {
     converter: RowConverter,
     columns: Vec<usize>,
     sums: [u64; 4],
+    rows: u64,
 }
 
 impl RowDigest {
@@ -43,18 +44,20 @@ impl RowDigest {
             converter,
             columns,
             sums: [0; 4],
+            rows: 0,
         })
     }
 
-    /// Goes on from the digest of rows that stay; `None` for a text that is none.
+    /// Goes on from the digest of so many rows; `None` for a text that is none.
     #[must_use]
-    pub fn starting_at(mut self, digest: &str) -> Option<RowDigest> {
+    pub fn starting_at(mut self, digest: &str, rows: u64) -> Option<RowDigest> {
         if digest.len() != 64 || !digest.is_ascii() {
             return None;
         }
         for (at, sum) in self.sums.iter_mut().enumerate() {
             *sum = u64::from_str_radix(&digest[16 * at..16 * (at + 1)], 16).ok()?;
         }
+        self.rows = rows;
         Some(self)
     }
 
@@ -80,6 +83,7 @@ impl RowDigest {
             .converter
             .convert_columns(&columns)
             .map_err(|cause| fail(Kind::Bug, "digest_type", &[]).because(cause))?;
+        self.rows = add(self.rows, batch.num_rows() as u64);
         for row in &rows {
             let hash = Sha256::digest(row.as_ref());
             for (sum, word) in self.sums.iter_mut().zip(hash.as_chunks::<8>().0) {
@@ -87,6 +91,11 @@ impl RowDigest {
             }
         }
         Ok(())
+    }
+
+    /// Rows in it.
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// The digest, 64 hexadecimal digits.
@@ -142,10 +151,10 @@ mod tests {
         let (mut all, mut some) = (new(), new());
         all.update(&rows(&[1, 2, 2, 3])).expect("same schema");
         some.update(&rows(&[2, 3])).expect("same schema");
-        let mut shrunk = new().starting_at(&all.finish()).expect("a digest");
+        let mut shrunk = new().starting_at(&all.finish(), all.rows()).expect("a digest");
         shrunk.forget(&rows(&[1, 2])).expect("same schema");
-        assert_eq!(shrunk.finish(), some.finish());
-        assert!(new().starting_at("0").is_none());
+        assert_eq!((shrunk.finish(), shrunk.rows()), (some.finish(), 2));
+        assert!(new().starting_at("0", 0).is_none());
     }
 
     #[test]

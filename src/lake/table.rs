@@ -521,17 +521,30 @@ impl Table {
         Ok(self.version())
     }
 
+    /// What the commits say of themselves, newest first.
+    pub(super) async fn commits(&self, limit: Option<usize>) -> Result<Vec<CommitInfo>> {
+        let infos = self.inner.history(limit).try_collect().await;
+        infos.map_err(|cause| table_error(&self.name, cause))
+    }
+
+    /// Holds the rows that the log names against those that were written.
+    ///
+    /// # Errors
+    /// `Bug` where they differ.
+    pub fn holds_rows(&self, written: u64) -> Result<()> {
+        let stored = self.rows()?;
+        if stored == written {
+            return Ok(());
+        }
+        Err(fail(Kind::Bug, "rows_differ", &[&self.name, &written, &stored]))
+    }
+
     /// The commits, newest first.
     ///
     /// # Errors
     /// `Unavailable` where the log cannot be read.
     pub async fn history(&self, limit: Option<usize>) -> Result<Vec<Version>> {
-        let infos: Vec<CommitInfo> = self
-            .inner
-            .history(limit)
-            .try_collect()
-            .await
-            .map_err(|cause| table_error(&self.name, cause))?;
+        let infos = self.commits(limit).await?;
         let text = |info: &CommitInfo, key: &str| {
             info.info
                 .get(key)

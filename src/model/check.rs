@@ -1,16 +1,17 @@
 //! Checks: SELECTs that must return no rows. Header checks compile to the same thing.
 
+use arrow::array::RecordBatch;
 use arrow::json::LineDelimitedWriter;
 
 use crate::engine::Session;
-use crate::engine::session::Table;
 use crate::error::{Kind, Result, fail};
+use crate::lake::days::Span;
 use crate::model::header::Rule;
 use crate::model::load::{CheckFile, Model};
-use crate::model::window::{Span, condition};
+use crate::model::window::condition;
 
-/// Failing rows of a check that are counted; beyond it, "or more".
-const COUNTED: usize = 10_000;
+/// Failing rows of a check that are counted at least, where there are so many.
+const COUNTED: u64 = 10_000;
 /// Failing rows that are kept.
 const KEPT: usize = 5;
 
@@ -66,7 +67,7 @@ pub async fn header(session: &Session, model: &Model, spans: &[Span]) -> Result<
     let mut findings = Vec::new();
     for rule in &model.header.checks {
         let (sql, name) = rule.check.sql(&model.name, among.as_deref());
-        let found = count(session, &model.file.path, &sql).await?;
+        let found = count(session, &model.file.path, &sql, rule.at_most).await?;
         findings.push(Finding::new(&model.file.path, rule, name, found));
     }
     Ok(findings)
@@ -78,7 +79,7 @@ pub async fn header(session: &Session, model: &Model, spans: &[Span]) -> Result<
 /// As a query fails.
 pub async fn file(session: &Session, check: &CheckFile) -> Result<Finding> {
     let path = &check.file.path;
-    let mut found = count(session, path, &check.file.text).await?;
+    let mut found = count(session, path, &check.file.text, check.rule.at_most).await?;
     // rows of source tables are for models alone
     if check.inputs.iter().any(|input| input.starts_with("source.")) {
         found.1.clear();
@@ -87,33 +88,30 @@ pub async fn file(session: &Session, check: &CheckFile) -> Result<Finding> {
     Ok(Finding::new(path, &check.rule, name, found))
 }
 
-/// How many rows a SELECT returns, and the first of them.
-async fn count(session: &Session, path: &str, sql: &str) -> Result<(u64, String)> {
+/// How many rows a SELECT returns, as far as it matters whether they are `at_most` so many, and the first
+/// of them.
+async fn count(session: &Session, path: &str, sql: &str, at_most: u64) -> Result<(u64, String)> {
+    let enough = COUNTED.max(at_most.saturating_add(1));
     let plan = session.plan(path, sql).await?;
     let mut rows = session.stream(path, sql, plan).await?;
     let (mut counted, mut sample) = (0, String::new());
     while let Some(batch) = rows.next().await? {
         if sample.is_empty() && batch.num_rows() > 0 {
-            sample = lines(&Table {
-                schema: batch.schema(),
-                batches: vec![batch.slice(0, batch.num_rows().min(KEPT))],
-            })?;
+            sample = lines(&batch.slice(0, batch.num_rows().min(KEPT)))?;
         }
-        counted += batch.num_rows();
-        if counted >= COUNTED {
-            return Ok((COUNTED as u64, sample));
+        counted += batch.num_rows() as u64;
+        if counted >= enough {
+            return Ok((enough, sample));
         }
     }
-    Ok((counted as u64, sample))
+    Ok((counted, sample))
 }
 
-fn lines(table: &Table) -> Result<String> {
+fn lines(rows: &RecordBatch) -> Result<String> {
     let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "output_failed", &[]).because(cause);
     let mut bytes = Vec::new();
     let mut writer = LineDelimitedWriter::new(&mut bytes);
-    for batch in &table.batches {
-        writer.write(batch).map_err(broken)?;
-    }
+    writer.write(rows).map_err(broken)?;
     writer.finish().map_err(broken)?;
     Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }

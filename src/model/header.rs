@@ -5,6 +5,7 @@
 use crate::config::site::SiteFile;
 use crate::config::text;
 use crate::error::Problem;
+use crate::lake::days::DAY;
 use crate::message::Message;
 
 /// A check of the rows of a model.
@@ -74,9 +75,6 @@ pub struct Window {
     pub follows: Vec<(String, String)>,
 }
 
-/// The column by which models are built day by day.
-pub const DAY: &str = "biz_date";
-
 const WORDS: [&str; 8] = [
     "grain",
     "column",
@@ -89,22 +87,44 @@ const WORDS: [&str; 8] = [
 ];
 const CHECKS: [&str; 5] = ["not_null", "unique", "accepted", "in_range", "rows"];
 
+/// A comment before the SELECT.
+struct Comment<'t> {
+    /// Its line, counted from 1.
+    line: usize,
+    /// Byte at which the word behind its `@` begins.
+    at: usize,
+    /// Its text.
+    text: &'t str,
+}
+
+/// The comments before the SELECT.
+fn comments(text: &str) -> impl Iterator<Item = Comment<'_>> {
+    let mut start = 0;
+    let lines = text.split_inclusive('\n').enumerate().map(move |(number, line)| {
+        start += line.len();
+        (number + 1, start - line.len(), line)
+    });
+    let head = lines.take_while(|(_, _, line)| line.starts_with("--") || line.trim().is_empty());
+    head.filter_map(|(line, start, text)| {
+        Some(Comment {
+            line,
+            at: start + text.find('@').unwrap_or(0) + 1,
+            text: text.trim_end().strip_prefix("--")?.trim(),
+        })
+    })
+}
+
 /// Reads the header of a file; problems carry their places.
 pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
     let mut header = Header::default();
     let mut window = Window::default();
     let (mut incremental, mut bounded) = (false, None);
-    let mut offset = 0;
-    for (number, line) in file.text.split_inclusive('\n').enumerate() {
-        let start = offset;
-        offset += line.len();
-        let Some(comment) = line.trim_end().strip_prefix("--") else {
-            if line.trim().is_empty() {
-                continue;
-            }
-            break;
-        };
-        let comment = comment.trim();
+    for Comment {
+        line,
+        at,
+        text: comment,
+    } in comments(&file.text)
+    {
         let Some(entry) = comment.strip_prefix('@') else {
             if header.title.is_empty() {
                 comment.clone_into(&mut header.title);
@@ -112,7 +132,6 @@ pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
             continue;
         };
         let (word, value) = entry.split_once(char::is_whitespace).unwrap_or((entry, ""));
-        let at = start + line.find('@').unwrap_or(0) + 1;
         let mut problem = |message| problems.push(text::problem_at(&file.path, &file.text, at, message));
         match word {
             "grain" => header.grain = names(value),
@@ -130,7 +149,7 @@ pub fn parse(file: &SiteFile, problems: &mut Vec<Problem>) -> Header {
                 None => problem(Message::new("header_column", &[&value])),
             },
             "check" => {
-                let rule = qualified(number + 1, value);
+                let rule = qualified(line, value);
                 match check(rule.check) {
                     Ok(check) => header.checks.push(rule.with(check)),
                     Err(message) => problem(message),
@@ -169,22 +188,18 @@ impl Window {
     /// Takes one line of the header; whether it could be read.
     fn read(&mut self, word: &str, value: &str) -> bool {
         let words: Vec<&str> = value.split_whitespace().collect();
-        let days = |text: &str| text.parse::<i32>().ok().filter(|days| (0..=3_660).contains(days));
-        match (word, &words[..]) {
-            ("lookback", [count, "day" | "days"]) => days(count).is_some_and(|days| {
-                self.lookback = days;
-                true
-            }),
-            ("lookahead", [count, "day" | "days"]) => days(count).is_some_and(|days| {
-                self.lookahead = days;
-                true
-            }),
+        let bound = match (word, &words[..]) {
             ("follows", [input, "on", column]) => {
                 self.follows.push(((*input).to_owned(), (*column).to_owned()));
-                true
+                return true;
             }
-            _ => false,
-        }
+            ("lookback", [_, "day" | "days"]) => &mut self.lookback,
+            ("lookahead", [_, "day" | "days"]) => &mut self.lookahead,
+            _ => return false,
+        };
+        let days = words[0].parse().ok().filter(|days| (0..=3_660).contains(days));
+        *bound = days.unwrap_or_default();
+        days.is_some()
     }
 
     /// The column by which rows follow those of an input.
@@ -264,37 +279,26 @@ impl<C> Rule<C> {
 
 /// How bad a failure of a check file is: its line `-- @check warn at_most 5`, if it has one.
 pub fn of_file(file: &SiteFile, problems: &mut Vec<Problem>) -> Rule<()> {
-    let mut offset = 0;
-    for (number, line) in file.text.split_inclusive('\n').enumerate() {
-        let start = offset;
-        offset += line.len();
-        let Some(entry) = line
-            .trim_end()
-            .strip_prefix("--")
-            .map(str::trim)
-            .and_then(|line| line.strip_prefix('@'))
-        else {
+    let mut found = qualified(0, "");
+    for Comment {
+        line,
+        at,
+        text: comment,
+    } in comments(&file.text)
+    {
+        let Some(entry) = comment.strip_prefix('@') else {
             continue;
         };
         let (word, value) = entry.split_once(char::is_whitespace).unwrap_or((entry, ""));
-        let rule = qualified(number + 1, value);
+        let rule = qualified(line, value);
         if word == "check" && rule.check.is_empty() {
-            return rule.with(());
+            found = rule;
+        } else {
+            let message = Message::new("check_line", &[&entry]);
+            problems.push(text::problem_at(&file.path, &file.text, at, message));
         }
-        let at = start + line.find('@').unwrap_or(0) + 1;
-        problems.push(text::problem_at(
-            &file.path,
-            &file.text,
-            at,
-            Message::new("check_line", &[&entry]),
-        ));
     }
-    Rule {
-        line: 0,
-        warns: false,
-        at_most: 0,
-        check: (),
-    }
+    found.with(())
 }
 
 /// `word(argument, …)`

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::lake::{Lake, Release};
 
 /// Run records are read at their head, since the run that published a release ends after it.
-const HEAD_TABLES: [&str; 3] = ["ops.run", "ops.step", "ops.check"];
+pub const RECORDS: [&str; 3] = ["ops.run", "ops.step", "ops.check"];
 
 /// A session on the tables of `release`.
 ///
@@ -37,7 +37,7 @@ pub async fn session_on(
         let table = lake.table_at(name, &entry.location, entry.version).await?;
         session.register(name, table.provider(session.state()).await?)?;
     }
-    for name in HEAD_TABLES.into_iter().filter(|name| wanted(name)) {
+    for name in RECORDS.into_iter().filter(|name| wanted(name)) {
         if let Some(table) = lake.table(name).await? {
             session.register(name, table.provider(session.state()).await?)?;
         }

@@ -3,45 +3,21 @@
 //! The SELECT stays as it is written: the plan is restricted, not the text, so that a model reads the
 //! same in every tool and cannot forget its window.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DataFusionError, ScalarValue};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, lit};
 
-use crate::model::header::{DAY, Window};
-
-/// Days in a row, both included, counted from 1970-01-01.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// The first.
-    pub first: i32,
-    /// The last.
-    pub last: i32,
-}
-
-/// Runs of days in a row.
-pub fn spans(days: &BTreeSet<i32>) -> Vec<Span> {
-    let mut spans: Vec<Span> = Vec::new();
-    for day in days {
-        match spans.last_mut() {
-            Some(span) if span.last + 1 == *day => span.last = *day,
-            _ => spans.push(Span {
-                first: *day,
-                last: *day,
-            }),
-        }
-    }
-    spans
-}
+use crate::lake::days::{DAY, Span};
+use crate::model::header::Window;
+use crate::time::calendar;
 
 /// The condition that a row is of these days; `None` for no days.
 pub fn condition(spans: &[Span]) -> Option<String> {
-    let date = |day: i32| crate::time::calendar::date(day);
     let spans = spans
         .iter()
-        .filter_map(|span| Some((date(span.first)?, date(span.last)?)));
+        .filter_map(|span| Some((calendar::date(span.first)?, calendar::date(span.last)?)));
     let conditions: Vec<String> = spans
         .map(|(first, last)| format!("{DAY} BETWEEN DATE '{first}' AND DATE '{last}'"))
         .collect();
@@ -89,19 +65,4 @@ pub fn restrict(plan: LogicalPlan, window: &Window, span: Option<Span>) -> Resul
     };
     let filter = Filter::try_new(within(column, span.first, span.last), Arc::new(plan))?;
     Ok(LogicalPlan::Filter(filter))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_in_a_row_are_one_span() {
-        let span = |first, last| Span { first, last };
-        assert_eq!(
-            spans(&BTreeSet::from([1, 2, 3, 7, 9, 10])),
-            [span(1, 3), span(7, 7), span(9, 10)]
-        );
-        assert!(spans(&BTreeSet::new()).is_empty());
-    }
 }

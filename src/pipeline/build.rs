@@ -1,21 +1,20 @@
 //! The models of a run: what is due is built and checked, and what fails holds its branch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::contract::Contract;
-use crate::engine::{Bounds, Session};
+use crate::contract::{Contract, Protect};
+use crate::engine::{Bounds, Class, Classes, Session};
 use crate::error::Result;
-use crate::lake::days::to_text;
+use crate::lake::days::{spans, to_text};
 use crate::lake::{Commit, Release, ReleaseTable};
 use crate::message::{Language, Message};
 use crate::model::build::Pending;
 use crate::model::load::CheckFile;
-use crate::model::window::spans;
 use crate::model::{Builder, Finding, Model, Models, check};
 use crate::pipeline::Definition;
 use crate::pipeline::dirt::{Dirt, Ground};
-use crate::pipeline::plan::{Plan, Reason, Sources, Step, sources, standing};
-use crate::pipeline::run::{Outcome, Record, Run, Watch, classes, input_states, is_source, parameters, unknown_origin};
+use crate::pipeline::plan::{Plan, Reason, Step, is_source, sources, tables};
+use crate::pipeline::run::{Outcome, Record, Run, Watch, parameters, unknown_origin};
 
 /// What the models of a run came to.
 #[derive(Debug)]
@@ -33,7 +32,6 @@ struct Building<'a, 'r> {
     run: &'a Run<'a>,
     models: &'a Models,
     session: &'a Session,
-    sources: Sources,
     parameters: BTreeMap<String, String>,
     built: Built,
     record: &'a mut Record<'r>,
@@ -61,21 +59,22 @@ impl Run<'_> {
         let sources = sources(self.lake).await?;
         let parameters = parameters(self.site);
         let unknown = unknown_origin(contracts);
-        let plan = Plan::new(definition, models, &sources, &unknown, last.as_ref(), &parameters);
+        let unread = BTreeSet::new();
+        let plan = Plan::new(
+            definition,
+            models,
+            &sources,
+            &unread,
+            &unknown,
+            last.as_ref(),
+            &parameters,
+        );
         let session = Session::new(Bounds::from(&self.site.settings.limits))?;
-        let mut tables: BTreeMap<String, ReleaseTable> = last.iter().flat_map(|last| last.tables.clone()).collect();
-        for name in sources.keys() {
-            if let Some(table) = self.lake.table(name).await? {
-                session.register(name, table.provider(session.state()).await?)?;
-                tables.insert(name.clone(), standing(&table)?);
-            }
-        }
+        let mut tables = tables(last.as_ref(), &sources);
         // a model whose file is gone leaves the release; one outside this pipeline stays as it is
         tables.retain(|name, _| is_source(name) || models.get(name).is_some());
-        for (name, entry) in tables
-            .iter()
-            .filter(|(name, _)| !is_source(name) && !definition.builds(name))
-        {
+        let stands = |name: &str| sources.contains_key(name) || (!is_source(name) && !definition.builds(name));
+        for (name, entry) in tables.iter().filter(|(name, _)| stands(name)) {
             let table = self.lake.table_at(name, &entry.location, entry.version).await?;
             session.register(name, table.provider(session.state()).await?)?;
         }
@@ -94,7 +93,6 @@ impl Run<'_> {
             run: self,
             models,
             session: &session,
-            sources,
             parameters,
             built: Built { last, tables, held },
             record,
@@ -133,7 +131,7 @@ impl Building<'_, '_> {
         }
         let pending = Pending {
             fingerprint: model.fingerprint(&self.parameters),
-            inputs: input_states(&model.inputs, &self.sources, &self.built.tables),
+            inputs: input_states(&model.inputs, &self.built.tables),
         };
         let dirt = match (reason, &self.built.last) {
             (Reason::Input(_), Some(last)) => self.dirt(model, last).await?,
@@ -156,7 +154,7 @@ impl Building<'_, '_> {
         self.session
             .register(name, built.table.provider(self.session.state()).await?)?;
         let (days, spans) = match &dirt {
-            Dirt::Days(days) => (to_text(&days.iter().copied().collect::<Vec<_>>()), spans(days)),
+            Dirt::Days(days) => (to_text(days), spans(days)),
             Dirt::Nothing | Dirt::All => (String::new(), Vec::new()),
         };
         self.record.step("build", name, "ok", built.entry.rows, days);
@@ -286,4 +284,36 @@ async fn build(
         return Ok(built);
     }
     builder.build(model, before, pending).await
+}
+
+/// The states of a model's inputs, as its entry in a release records them.
+fn input_states(inputs: &[String], tables: &BTreeMap<String, ReleaseTable>) -> BTreeMap<String, String> {
+    let state = |input: &String| Some((input.clone(), tables.get(input)?.state()));
+    inputs.iter().filter_map(state).collect()
+}
+
+/// The protected columns of the source tables, for the taint walk.
+fn classes(contracts: &[Contract]) -> Classes {
+    let mut classes = Classes::default();
+    for contract in contracts {
+        let columns = classes.0.entry(contract.into.clone()).or_default();
+        for column in &contract.columns {
+            // an identity made of what is no document number and not public leads to a person as well
+            let open = matches!(column.protect, Protect::Public | Protect::Key);
+            if contract.key.contains(&column.name) && !open {
+                columns.insert("row_key".to_owned(), Class::Token);
+            }
+            let class = match column.protect {
+                Protect::Token => Class::Token,
+                Protect::Place => Class::Place,
+                Protect::Public | Protect::Key | Protect::Coarse | Protect::Drop => continue,
+            };
+            // where two contracts of one table differ, the stricter holds
+            columns
+                .entry(column.name.clone())
+                .and_modify(|known| *known = class.max(*known))
+                .or_insert(class);
+        }
+    }
+    classes
 }

@@ -7,11 +7,10 @@ use arrow::datatypes::Int32Type;
 
 use crate::engine::{Bounds, Session};
 use crate::error::Result;
-use crate::lake::days::UNDATED;
+use crate::lake::days::{DAY, UNDATED, spans};
 use crate::lake::{Lake, Release, ReleaseTable, Table, Touched};
 use crate::model::Model;
-use crate::model::header::DAY;
-use crate::model::window::{condition, spans};
+use crate::model::window::condition;
 
 /// What a model has to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +66,7 @@ impl Ground<'_> {
                     return Ok(Dirt::All);
                 };
                 changed |= !touched.is_empty();
+                // whose keys they will be, a table that is not built yet does not tell: its days stand for them
                 days.extend(reopened(model, touched));
                 continue;
             }

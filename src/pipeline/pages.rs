@@ -1,10 +1,13 @@
 //! Pages of a release: a workbook with the facts of the release it shows.
 
+use std::fmt::Display;
+
 use crate::config::Site;
 use crate::contract::{Contract, Origin};
 use crate::engine::Bounds;
 use crate::error::{Result, io_error};
 use crate::lake::{Lake, Release};
+use crate::message::{Language, Message};
 use crate::model::pinned;
 use crate::workbook::{Facts, Page, Workbook};
 
@@ -25,7 +28,7 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
         site_title: [settings.title_zh.clone(), settings.title_en.clone()],
         synthetic: settings.synthetic,
         off: release.off.clone(),
-        notes: origin_notes(contracts).into_iter().chain(held_notes(release)).collect(),
+        notes: origin_notes(contracts).chain(held_notes(release)).collect(),
     };
     workbook.run(&session, &facts, limits.query_rows).await
 }
@@ -47,24 +50,18 @@ pub async fn write(site: &Site, lake: &Lake, name: &str, release: &Release, cont
 
 /// Rows older than the release are said to be.
 fn held_notes(release: &Release) -> impl Iterator<Item = [String; 2]> {
-    release.held.keys().map(|model| {
-        [
-            format!("{model} 未通过检查，显示的是更早一次发布的数据"),
-            format!("{model} failed its checks: its rows are those of an earlier release"),
-        ]
-    })
+    release.held.keys().map(|model| note("note_held", &[model]))
 }
 
 /// A constant origin is an assumption; every product prints its reason.
-fn origin_notes(contracts: &[Contract]) -> Vec<[String; 2]> {
-    contracts
-        .iter()
-        .filter_map(|contract| match &contract.origin {
-            Some(Origin::Constant(origin, reason)) => Some([
-                format!("{}：来源一律视为 {origin}（{reason}）", contract.name),
-                format!("{}: every call is taken as {origin} ({reason})", contract.name),
-            ]),
-            _ => None,
-        })
-        .collect()
+fn origin_notes(contracts: &[Contract]) -> impl Iterator<Item = [String; 2]> {
+    contracts.iter().filter_map(|contract| match &contract.origin {
+        Some(Origin::Constant(origin, reason)) => Some(note("note_origin", &[&contract.name, origin, reason])),
+        _ => None,
+    })
+}
+
+fn note(key: &'static str, args: &[&dyn Display]) -> [String; 2] {
+    let message = Message::new(key, args);
+    [Language::Chinese, Language::English].map(|language| message.in_language(language))
 }

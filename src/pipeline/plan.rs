@@ -39,23 +39,27 @@ pub struct Plan {
     pub steps: Vec<(String, Step)>,
 }
 
-/// The source tables as they stand: name → state, for tables that hold rows.
-pub type Sources = BTreeMap<String, String>;
+/// The tables that ingest and runs fill, as they stand; those without rows are absent.
+pub type Sources = BTreeMap<String, ReleaseTable>;
 
-/// The state of the source tables in the lake. Tables without rows are absent: a missing input
-/// switches a product off by name, never to zero.
+/// Tables that ingest and runs fill, not models.
+pub(super) fn is_source(name: &str) -> bool {
+    name.starts_with("source.") || name.starts_with("ops.")
+}
+
+/// The source tables in the lake. Tables without rows are absent: a missing input switches a product off
+/// by name, never to zero.
 ///
 /// # Errors
 /// `Unavailable` where the lake cannot be read.
 pub async fn sources(lake: &Lake) -> Result<Sources> {
     let mut found = Sources::new();
     for name in lake.table_names().await? {
-        let counts = name.starts_with("source.") || name.starts_with("ops.");
-        if counts
+        if is_source(&name)
             && let Some(table) = lake.table(&name).await?
             && (table.rows()? > 0 || name.starts_with("ops."))
         {
-            found.insert(name, format!("{}@{}", table.location(), table.version()));
+            found.insert(name, standing(&table)?);
         }
     }
     Ok(found)
@@ -65,7 +69,7 @@ pub async fn sources(lake: &Lake) -> Result<Sources> {
 ///
 /// # Errors
 /// `Unavailable` where its log was not read.
-pub(super) fn standing(table: &Table) -> Result<ReleaseTable> {
+fn standing(table: &Table) -> Result<ReleaseTable> {
     Ok(ReleaseTable {
         location: table.location().to_owned(),
         version: table.version(),
@@ -78,25 +82,20 @@ pub(super) fn standing(table: &Table) -> Result<ReleaseTable> {
 }
 
 /// The tables of the last release, with the sources as they stand.
-///
-/// # Errors
-/// `Unavailable` where the lake cannot be read.
-pub async fn tables(lake: &Lake, last: Option<&Release>) -> Result<BTreeMap<String, ReleaseTable>> {
+pub fn tables(last: Option<&Release>, sources: &Sources) -> BTreeMap<String, ReleaseTable> {
     let mut found: BTreeMap<String, ReleaseTable> = last.iter().flat_map(|last| last.tables.clone()).collect();
-    for name in sources(lake).await?.into_keys() {
-        if let Some(table) = lake.table(&name).await? {
-            found.insert(name, standing(&table)?);
-        }
-    }
-    Ok(found)
+    found.extend(sources.clone());
+    found
 }
 
 impl Plan {
-    /// Plans the models of `definition` on `sources`, against the last release.
+    /// Plans the models of `definition` on `sources`, against the last release; `unread` are the tables
+    /// with files that were not read yet.
     pub fn new(
         definition: &Definition,
         models: &Models,
         sources: &Sources,
+        unread: &BTreeSet<String>,
         unknown_origin: &BTreeSet<String>,
         last: Option<&Release>,
         parameters: &BTreeMap<String, String>,
@@ -104,7 +103,7 @@ impl Plan {
         let mut steps: Vec<(String, Step)> = Vec::new();
         let mut due: BTreeMap<String, Step> = BTreeMap::new();
         for model in models.ordered.iter().filter(|model| definition.builds(&model.name)) {
-            let step = step(model, &due, sources, unknown_origin, last, parameters);
+            let step = step(model, &due, sources, unread, unknown_origin, last, parameters);
             due.insert(model.name.clone(), step.clone());
             steps.push((model.name.clone(), step));
         }
@@ -162,15 +161,15 @@ impl Plan {
                 }
                 _ => Some(Dirt::All),
             };
-            match &dirt {
-                Some(Dirt::Nothing) => changed.insert(name.clone(), Touched::Days(BTreeSet::new())),
-                Some(Dirt::Days(days)) => changed.insert(name.clone(), Touched::Days(days.clone())),
-                Some(Dirt::All) => changed.insert(name.clone(), Touched::All),
-                None => {
-                    unknown.insert(name.clone());
-                    None
-                }
+            let touched = match &dirt {
+                Some(Dirt::Nothing) => Touched::Days(BTreeSet::new()),
+                Some(Dirt::Days(days)) => Touched::Days(days.clone()),
+                Some(Dirt::All) | None => Touched::All,
             };
+            changed.insert(name.clone(), touched);
+            if dirt.is_none() {
+                unknown.insert(name.clone());
+            }
             let (rows, bytes) = size(lake, name, before.map(|(_, before)| before), dirt.as_ref()).await?;
             found.insert(name.clone(), Expected { dirt, rows, bytes });
         }
@@ -201,6 +200,7 @@ fn step(
     model: &Model,
     due: &BTreeMap<String, Step>,
     sources: &Sources,
+    unread: &BTreeSet<String>,
     unknown_origin: &BTreeSet<String>,
     last: Option<&Release>,
     parameters: &BTreeMap<String, String>,
@@ -214,8 +214,7 @@ fn step(
         if let Some(Step::Off(reason)) = due.get(input) {
             return Step::Off(reason.clone());
         }
-        let is_source = input.starts_with("source.") || input.starts_with("ops.");
-        if is_source && !sources.contains_key(input) {
+        if is_source(input) && !sources.contains_key(input) && !unread.contains(input) {
             return Step::Off(input.clone());
         }
     }
@@ -228,9 +227,8 @@ fn step(
     for input in &model.inputs {
         let rebuilt = matches!(due.get(input), Some(Step::Build(_)));
         // an input outside this pipeline may have been rebuilt by another one
-        let state = sources.get(input).cloned();
-        let state = state.or_else(|| last?.tables.get(input).map(ReleaseTable::state));
-        let moved = state.is_some_and(|state| entry.inputs.get(input) != Some(&state));
+        let now = sources.get(input).or_else(|| last?.tables.get(input));
+        let moved = unread.contains(input) || now.is_some_and(|now| entry.inputs.get(input) != Some(&now.state()));
         if rebuilt || moved || !entry.inputs.contains_key(input) {
             return Step::Build(Reason::Input(input.clone()));
         }

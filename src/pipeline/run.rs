@@ -5,26 +5,23 @@ use std::sync::Arc;
 
 use crate::config::Site;
 use crate::config::settings::ResponseReading;
-use crate::contract::{Contract, Origin, Protect};
-use crate::engine::{Class, Classes};
+use crate::contract::{Contract, Origin};
 use crate::error::{Error, Kind, Place, Problem, Result, fail};
 use crate::ingest::batch::Given;
 use crate::ingest::{Ingest, Progress, Report};
 use crate::lake::release::digest;
 use crate::lake::{Lake, Release, ReleaseTable};
 use crate::message::{Language, Message};
+use crate::model::pinned::RECORDS;
 use crate::model::{Finding, Models};
 use crate::pipeline::build::Built;
 use crate::pipeline::files::{Assigned, assign, contracts};
 use crate::pipeline::intake::partial;
-use crate::pipeline::plan::Sources;
+use crate::pipeline::plan::is_source;
 use crate::pipeline::record::{RunRecord, StepRecord};
 use crate::pipeline::{Definition, pages};
 use crate::protect::SiteKey;
 use crate::time::{Clock, rfc3339};
-
-/// Tables that a run writes about itself after its release.
-pub(super) const RECORDS: [&str; 3] = ["ops.run", "ops.step", "ops.check"];
 
 /// Who watches a run: the command line draws, tests collect.
 pub trait Watch: Send + Sync {
@@ -87,7 +84,16 @@ pub(super) struct Record<'a> {
     since: i64,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    fn new(clock: &'a dyn Clock, since: i64) -> Record<'a> {
+        Record {
+            clock,
+            steps: Vec::new(),
+            checks: Vec::new(),
+            since,
+        }
+    }
+
     pub(super) fn step(&mut self, kind: &'static str, name: &str, status: &'static str, rows: u64, message: String) {
         let now = self.clock.now();
         self.steps.push(StepRecord {
@@ -118,12 +124,7 @@ impl Run<'_> {
             .lease("site", self.site.settings.limits.lease_wait_seconds)
             .await?;
         let started = self.clock.now();
-        let mut record = Record {
-            clock: self.clock,
-            steps: Vec::new(),
-            checks: Vec::new(),
-            since: started,
-        };
+        let mut record = Record::new(self.clock, started);
         let mut outcome = Outcome::default();
         let files: Vec<Assigned> = assign(self.site, &contracts)
             .await?
@@ -205,12 +206,7 @@ impl Run<'_> {
             .lease("site", self.site.settings.limits.lease_wait_seconds)
             .await?;
         let started = self.clock.now();
-        let mut record = Record {
-            clock: self.clock,
-            steps: Vec::new(),
-            checks: Vec::new(),
-            since: started,
-        };
+        let mut record = Record::new(self.clock, started);
         let mut outcome = Outcome::default();
         let mut refused = self
             .ingest(contracts, files, named, lease.fence(), &mut record, &mut outcome, watch)
@@ -371,11 +367,6 @@ impl Run<'_> {
     }
 }
 
-/// Tables that ingest and runs fill, not models.
-pub(super) fn is_source(name: &str) -> bool {
-    name.starts_with("source.") || name.starts_with("ops.")
-}
-
 /// The values of the named parameters that models may use.
 pub fn parameters(site: &Site) -> BTreeMap<String, String> {
     let reading = match site.settings.site.response_reading {
@@ -384,50 +375,6 @@ pub fn parameters(site: &Site) -> BTreeMap<String, String> {
         ResponseReading::Urgency => "urgency",
     };
     BTreeMap::from([("response_reading".to_owned(), reading.to_owned())])
-}
-
-/// The states of a model's inputs, as its entry in a release records them.
-pub(super) fn input_states(
-    inputs: &[String],
-    sources: &Sources,
-    tables: &BTreeMap<String, ReleaseTable>,
-) -> BTreeMap<String, String> {
-    inputs
-        .iter()
-        .filter_map(|input| {
-            let state = sources
-                .get(input)
-                .cloned()
-                .or_else(|| tables.get(input).map(ReleaseTable::state));
-            Some((input.clone(), state?))
-        })
-        .collect()
-}
-
-/// The protected columns of the source tables, for the taint walk.
-pub fn classes(contracts: &[Contract]) -> Classes {
-    let mut classes = Classes::default();
-    for contract in contracts {
-        let columns = classes.0.entry(contract.into.clone()).or_default();
-        for column in &contract.columns {
-            // an identity made of what is no document number and not public leads to a person as well
-            let open = matches!(column.protect, Protect::Public | Protect::Key);
-            if contract.key.contains(&column.name) && !open {
-                columns.insert("row_key".to_owned(), Class::Token);
-            }
-            let class = match column.protect {
-                Protect::Token => Class::Token,
-                Protect::Place => Class::Place,
-                Protect::Public | Protect::Key | Protect::Coarse | Protect::Drop => continue,
-            };
-            // where two contracts of one table differ, the stricter holds
-            columns
-                .entry(column.name.clone())
-                .and_modify(|known| *known = class.max(*known))
-                .or_insert(class);
-        }
-    }
-    classes
 }
 
 /// The failed checks of a run with their places, for the models that they hold.

@@ -187,6 +187,11 @@ fn moment(day: u32, second: u64) -> String {
     )
 }
 
+/// The text of a column.
+fn word(row: &Value, name: &str) -> String {
+    row[name].as_str().unwrap_or_default().to_owned()
+}
+
 /// Digests of the models in the newest release.
 fn digests(site: &Path) -> BTreeMap<String, String> {
     let releases = std::fs::read_dir(site.join("lake/releases")).expect("releases");
@@ -278,10 +283,9 @@ fn a_night_builds_the_days_that_changed() {
         let sql = "SELECT name, message FROM ops.step WHERE kind = 'build' AND status = 'ok' AND run_id = \
                    (SELECT max(run_id) FROM ops.step)";
         let found = rows(city.site.path(), sql);
-        let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
         found
             .iter()
-            .map(|row| (text(row, "name"), text(row, "message")))
+            .map(|row| (word(row, "name"), word(row, "message")))
             .collect()
     };
     city.calls("d1.csv", &[9], 30);
@@ -371,6 +375,13 @@ fn a_failed_check_holds_its_branch_and_no_other() {
     assert_eq!(count(&city, "SELECT sum(n) AS n FROM mart.feed_day"), old + 12);
     let from_scratch = from_scratch(city.site.path());
     assert_eq!(digests(city.site.path()), from_scratch);
+    // rows are counted as far as they are borne, and one more
+    let many = "-- @check at_most 15000\n-- 试。 A test.\nSELECT unnest(range(0, N)) AS n FROM (SELECT count(*) FROM core.alarm) AS one\n";
+    for (rows, code) in [("15000", 0), ("15001", 1)] {
+        std::fs::write(&check, many.replace('N', rows)).expect("a check");
+        let output = run(&["--site", &city.path(), "run", "nightly"]);
+        assert_eq!(output.status.code(), Some(code), "{rows}: {}", text(&output.stderr));
+    }
     // what fails in the first run of all has no older rows to show
     std::fs::write(&check, sql).expect("a check");
     std::fs::remove_dir_all(city.site.path().join("lake/releases")).expect("releases");
@@ -394,10 +405,9 @@ fn a_plan_names_the_days_before_they_are_built() {
     let plan = |city: &City| -> BTreeMap<String, (String, String)> {
         let said = ok(&["--site", &city.path(), "plan", "--output", "json"]);
         let found: Vec<Value> = serde_json::from_str(&said).expect("JSON");
-        let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
         found
             .iter()
-            .map(|row| (text(row, "name"), (text(row, "action"), text(row, "days"))))
+            .map(|row| (word(row, "name"), (word(row, "action"), word(row, "days"))))
             .collect()
     };
     assert_eq!(plan(&city)["core.alarm"], ("build".to_owned(), "all".to_owned()));
