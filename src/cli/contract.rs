@@ -9,6 +9,7 @@ use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
 use crate::config::Site;
 use crate::config::settings::Pack;
+use crate::config::site::standard_files;
 use crate::contract::Contract;
 use crate::contract::source_sql::{SqlDialect, select};
 use crate::error::{Error, Kind, Result, fail, io_error};
@@ -85,6 +86,20 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     }
 }
 
+/// Refuses a model that the standard site does not have.
+fn adapted(to: &str) -> Result<()> {
+    let files = standard_files().map(|(path, _)| path);
+    let models: Vec<String> = files
+        .filter_map(|path| Some(path.strip_prefix("sql/")?.strip_suffix(".sql")?.replace('/', ".")))
+        .filter(|model| model.starts_with("core.") || model.starts_with("ref."))
+        .collect();
+    if models.iter().any(|model| model == to) {
+        return Ok(());
+    }
+    let error = fail(Kind::Missing, "no_model", &[&to]);
+    Err(error.hint("known_are", &[&models.join(" ")]))
+}
+
 fn draft(
     site: &Path,
     files: &[PathBuf],
@@ -102,6 +117,9 @@ fn draft(
     let pack = opened
         .as_ref()
         .map_or(Pack::Cn, |site| site.settings.site.identifier_pack);
+    if let Some(to) = to {
+        adapted(to)?;
+    }
     let mut heads = Vec::new();
     for file in files {
         heads.push(head(file, SAMPLE_BYTES)?);
@@ -128,8 +146,10 @@ fn draft(
         printer.say("infer_forbidden", &[&draft.forbidden.join(", ")]);
     }
     let mut parts = vec![(format!("pipelines/contracts/{name}.toml"), draft.contract)];
-    if let (Some(to), Some(adapter)) = (to, draft.adapter) {
-        parts.push((format!("sql/{}.sql", to.replace('.', "/")), adapter));
+    match (to, draft.adapter) {
+        (Some(to), Some(adapter)) => parts.push((format!("sql/{}.sql", to.replace('.', "/")), adapter)),
+        (Some(to), None) => printer.say("infer_no_adapter", &[&to, &to.replace('.', "/")]),
+        (None, _) => {}
     }
     if write {
         let lists = draft.codes.into_iter();

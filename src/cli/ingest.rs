@@ -13,7 +13,7 @@ use crate::pipeline::files::{assign, contracts, named_files};
 pub(super) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Contract to ingest, or all
+    /// Contract to ingest; all without it
     #[arg(value_name = "CONTRACT")]
     contract: Option<String>,
     /// Files, where they are not the contract's own

@@ -1,10 +1,12 @@
 //! The command line: one thin file a command. Clock, randomness, environment and printing live here
 //! and nowhere else.
 
+mod backfill;
 mod clock;
 mod completions;
 mod contract;
 mod demo;
+mod diff;
 mod doctor;
 mod ingest;
 mod init;
@@ -15,6 +17,7 @@ mod plan;
 mod print;
 mod query;
 mod release;
+mod retry;
 mod run;
 mod schema;
 mod score;
@@ -59,6 +62,9 @@ enum Command {
     Key(key::Args),
     Plan(plan::Args),
     Run(run::Args),
+    Retry(retry::Args),
+    Backfill(backfill::Args),
+    Diff(diff::Args),
     Query(query::Args),
     Release(release::Args),
     Table(table::Args),
@@ -179,6 +185,9 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Contract(args) => contract::run(args, site, printer).await,
         Command::Plan(args) => plan::run(args, site, printer).await,
         Command::Run(args) => run::run(args, site, printer).await,
+        Command::Retry(args) => retry::run(args, site, printer).await,
+        Command::Backfill(args) => backfill::run(args, site, printer).await,
+        Command::Diff(args) => diff::run(args, site, printer).await,
         Command::Query(args) => query::run(args, site, printer).await,
         Command::Release(args) => release::run(args, site, printer).await,
         Command::Table(args) => table::run(args, site, printer).await,

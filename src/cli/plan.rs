@@ -70,7 +70,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     }
     let unknown = crate::pipeline::run::unknown_origin(&contracts);
     let plan = Plan::new(
-        &definition,
+        &|name| definition.builds(name),
         &models,
         &sources,
         &unread,

@@ -19,6 +19,8 @@ pub(super) struct Printer {
     language: Language,
     quiet: bool,
     bar: Mutex<Option<(ProgressBar, Arc<AtomicBool>)>>,
+    /// Files that were stored before and are not told of yet: a night has hundreds of them.
+    already: Mutex<Vec<String>>,
 }
 
 const TICK: Duration = Duration::from_millis(100);
@@ -29,6 +31,7 @@ impl Printer {
             language,
             quiet,
             bar: Mutex::new(None),
+            already: Mutex::new(Vec::new()),
         }
     }
 
@@ -69,6 +72,7 @@ impl Printer {
 
     /// Says one line of plain text.
     pub(super) fn line(&self, text: &str) {
+        self.tell_already();
         if self.quiet {
             return;
         }
@@ -80,6 +84,7 @@ impl Printer {
 
     /// Prints an error, also where everything else is quiet.
     pub(super) fn error(&self, error: &Error) {
+        self.tell_already();
         self.end_bar();
         talk(&error.render(self.language));
     }
@@ -121,6 +126,16 @@ impl Printer {
                 "positions_shifted",
                 &[&file, &towards, &percent(*share_declared), &percent(*share_other)],
             ),
+        }
+    }
+
+    /// Tells of the files that were stored before, in one line.
+    fn tell_already(&self) {
+        let files = self.already.lock().map(|mut files| std::mem::take(&mut *files));
+        match files.unwrap_or_default().as_slice() {
+            [] => {}
+            [file] => self.say("file_already", &[file]),
+            files => self.say("files_already", &[&files.len()]),
         }
     }
 
@@ -193,7 +208,11 @@ impl Watch for Printer {
                     &report.rejected,
                 ],
             ),
-            Outcome::AlreadyThere => self.say("file_already", &[&report.file]),
+            Outcome::AlreadyThere => {
+                if let Ok(mut files) = self.already.lock() {
+                    files.push(report.file.clone());
+                }
+            }
             Outcome::ReceivedAgain => self.say("file_again", &[&report.file]),
         }
         for finding in &report.findings {

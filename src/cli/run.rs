@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::error::Result;
-use crate::pipeline::run::Outcome;
+use crate::pipeline::{Outcome, Request};
 
 /// Run a pipeline: ingest, build, check, publish
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
 /// Runs a pipeline on an opened site.
 pub(super) async fn pipeline(opened: &Opened, name: &str, printer: &Printer) -> Result<Outcome> {
     let key = opened.key()?;
-    opened.run(&key)?.pipeline(name, printer).await
+    opened.run(&key)?.pipeline(&Request::all(name), printer).await
 }
 
 /// Says what a run did.
@@ -51,6 +51,20 @@ pub(super) fn told(outcome: &Outcome, printer: &Printer) {
             &outcome.digest.get(..16).unwrap_or_default(),
         ],
     );
+    for change in &outcome.changes {
+        if change.table.starts_with("warning.") {
+            printer.say(
+                "run_warnings",
+                &[&change.table, &change.added, &change.removed, &change.changed],
+            );
+        } else if change.before != change.after {
+            let rows = |rows: Option<u64>| rows.map_or_else(|| "—".to_owned(), |rows| rows.to_string());
+            printer.say(
+                "run_changed",
+                &[&change.table, &rows(change.before), &rows(change.after)],
+            );
+        }
+    }
     for page in &outcome.pages {
         printer.say("page_written", &[page]);
     }

@@ -119,6 +119,12 @@ pub struct Limits {
     pub vanished_percent: usize,
     /// Seconds to wait for the site lease.
     pub lease_wait_seconds: u64,
+    /// Minutes that one model may take to build.
+    pub step_minutes: u64,
+    /// Times that a step is tried where the store or another writer is in the way.
+    pub step_attempts: u32,
+    /// Seconds before it is tried again, doubled each time.
+    pub step_wait_seconds: u64,
     /// Partitions of a query plan; fixed so that plans do not depend on the machine.
     pub target_partitions: usize,
 }

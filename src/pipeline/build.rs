@@ -1,10 +1,11 @@
 //! The models of a run: what is due is built and checked, and what fails holds its branch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::contract::{Contract, Protect};
 use crate::engine::{Bounds, Class, Classes, Session};
-use crate::error::Result;
+use crate::error::{Kind, Result, fail};
 use crate::lake::days::{spans, to_text};
 use crate::lake::{Commit, Release, ReleaseTable};
 use crate::message::{Language, Message};
@@ -14,7 +15,8 @@ use crate::model::{Builder, Finding, Model, Models, check};
 use crate::pipeline::Definition;
 use crate::pipeline::dirt::{Dirt, Ground};
 use crate::pipeline::plan::{Plan, Reason, Step, is_source, sources, tables};
-use crate::pipeline::run::{Outcome, Record, Run, Watch, parameters, unknown_origin};
+use crate::pipeline::record::Record;
+use crate::pipeline::run::{Outcome, Request, Run, Watch, parameters, unknown_origin};
 
 /// What the models of a run came to.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Built {
 struct Building<'a, 'r> {
     run: &'a Run<'a>,
     models: &'a Models,
+    /// Days that are built again whether they changed or not.
+    again: &'a BTreeSet<i32>,
     session: &'a Session,
     parameters: BTreeMap<String, String>,
     built: Built,
@@ -39,41 +43,54 @@ struct Building<'a, 'r> {
     watch: &'a dyn Watch,
 }
 
+/// What of a site a run builds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub definition: &'a Definition,
+    pub models: &'a Models,
+    pub contracts: &'a [Contract],
+    pub request: &'a Request,
+}
+
 impl Run<'_> {
     /// Builds and checks the models of a pipeline.
     ///
     /// # Errors
-    /// As a model cannot be planned, its query fails, or the store fails. A failed check is none.
-    #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
+    /// As the lake fails. A failed model or check is none: it holds its branch.
     pub(super) async fn build(
         &self,
-        definition: &Definition,
-        models: &Models,
-        contracts: &[Contract],
-        fence: u64,
+        part: Part<'_>,
         record: &mut Record<'_>,
         outcome: &mut Outcome,
         watch: &dyn Watch,
     ) -> Result<Built> {
+        let Part {
+            definition,
+            models,
+            contracts,
+            request,
+        } = part;
         let last = self.lake.latest_release().await?;
         let sources = sources(self.lake).await?;
         let parameters = parameters(self.site);
         let unknown = unknown_origin(contracts);
         let unread = BTreeSet::new();
-        let plan = Plan::new(
-            definition,
-            models,
-            &sources,
-            &unread,
-            &unknown,
-            last.as_ref(),
-            &parameters,
-        );
+        let builds = |name: &str| definition.builds(name) && request.builds(name);
+        let plan = Plan::new(&builds, models, &sources, &unread, &unknown, last.as_ref(), &parameters);
+        let steps = |wanted: fn(&Step) -> bool| plan.steps.iter().filter(|(_, step)| wanted(step)).count();
+        watch.said(Message::new(
+            "run_plan",
+            &[
+                &steps(|step| matches!(step, Step::Build(_))),
+                &steps(|step| *step == Step::Keep),
+                &steps(|step| matches!(step, Step::Off(_))),
+            ],
+        ));
         let session = Session::new(Bounds::from(&self.site.settings.limits))?;
         let mut tables = tables(last.as_ref(), &sources);
         // a model whose file is gone leaves the release; one outside this pipeline stays as it is
         tables.retain(|name, _| is_source(name) || models.get(name).is_some());
-        let stands = |name: &str| sources.contains_key(name) || (!is_source(name) && !definition.builds(name));
+        let stands = |name: &str| sources.contains_key(name) || (!is_source(name) && !builds(name));
         for (name, entry) in tables.iter().filter(|(name, _)| stands(name)) {
             let table = self.lake.table_at(name, &entry.location, entry.version).await?;
             session.register(name, table.provider(session.state()).await?)?;
@@ -83,7 +100,7 @@ impl Run<'_> {
             batch_id: None,
             turn: 1,
             run_id: self.run_id.clone(),
-            fence,
+            fence: record.fence(),
             days: Vec::new(),
             digest: None,
         };
@@ -92,6 +109,7 @@ impl Run<'_> {
         let mut building = Building {
             run: self,
             models,
+            again: &request.again,
             session: &session,
             parameters,
             built: Built { last, tables, held },
@@ -112,60 +130,127 @@ impl Run<'_> {
 impl Building<'_, '_> {
     async fn step(&mut self, builder: &mut Builder<'_>, model: &Model, step: &Step) -> Result<()> {
         let name = &model.name;
-        let reason = match step {
-            Step::Off(input) => {
-                self.built.tables.remove(name);
-                self.outcome.off.insert(name.clone(), input.clone());
-                self.record.step("build", name, "off", 0, input.clone());
-                return Ok(());
-            }
-            Step::Keep => {
-                builder.plan(model).await?;
-                return self.keep(name).await;
-            }
-            Step::Build(reason) => reason,
-        };
+        if let Step::Off(input) = step {
+            self.built.tables.remove(name);
+            self.outcome.off.insert(name.clone(), input.clone());
+            return self.record.step("build", name, "off", 0, input.clone());
+        }
         if let Some(input) = model.inputs.iter().find(|input| self.built.held.contains_key(*input)) {
             let input = input.clone();
             return self.hold(name, input).await;
         }
+        let due = match step {
+            Step::Build(reason) => self.due(model, reason).await,
+            // what is protected in its rows, those behind it have to know
+            _ => builder.plan(model).await.map(|_| self.again(model, Dirt::Nothing)),
+        };
         let pending = Pending {
             fingerprint: model.fingerprint(&self.parameters),
             inputs: input_states(&model.inputs, &self.built.tables),
         };
-        let dirt = match (reason, &self.built.last) {
-            (Reason::Input(_), Some(last)) => self.dirt(model, last).await?,
-            _ => Dirt::All,
-        };
-        if dirt == Dirt::Nothing {
-            builder.plan(model).await?;
-            if let Some(entry) = self.built.tables.get_mut(name) {
-                entry.inputs = pending.inputs;
+        let made = match due {
+            Ok(Dirt::Nothing) => {
+                // its inputs moved and say the same: that is known from now on
+                if let Some(entry) = self.built.tables.get_mut(name) {
+                    entry.inputs = pending.inputs;
+                }
+                builder.plan(model).await.map(|_| None)
             }
-            return self.keep(name).await;
+            Ok(dirt) => self.make(builder, model, dirt, pending).await.map(Some),
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(None) => self.keep(name).await,
+            Ok(Some((_, findings))) if findings.iter().any(Finding::holds) => {
+                self.judge(findings);
+                self.hold(name, name.clone()).await
+            }
+            Ok(Some((built, findings))) => {
+                self.judge(findings);
+                self.outcome.built.push((name.clone(), built.entry.rows));
+                self.built.tables.insert(name.clone(), built.entry);
+                Ok(())
+            }
+            Err(error) => {
+                let message = error.render(Language::English);
+                self.record.step("build", name, "failed", 0, message)?;
+                self.outcome.failed.push((name.clone(), error));
+                self.hold(name, name.clone()).await
+            }
         }
-        let before = self.built.tables.get(name);
-        let built = build(builder, model, before, &dirt, pending)
-            .await
-            .inspect_err(|error| {
-                self.record
-                    .step("build", name, "failed", 0, error.render(Language::English));
-            })?;
+    }
+
+    /// Builds a model and runs its checks on what was built.
+    async fn make(
+        &mut self,
+        builder: &mut Builder<'_>,
+        model: &Model,
+        dirt: Dirt,
+        pending: Pending,
+    ) -> Result<(crate::model::Built, Vec<Finding>)> {
+        let name = &model.name;
+        let built = self.patiently(builder, model, &dirt, pending).await?;
         self.session
             .register(name, built.table.provider(self.session.state()).await?)?;
         let (days, spans) = match &dirt {
             Dirt::Days(days) => (to_text(days), spans(days)),
             Dirt::Nothing | Dirt::All => (String::new(), Vec::new()),
         };
-        self.record.step("build", name, "ok", built.entry.rows, days);
+        self.record.step("build", name, "ok", built.entry.rows, days)?;
         self.watch.said(Message::new("model_built", &[name, &built.entry.rows]));
         let findings = check::header(self.session, model, &spans).await?;
-        if self.judge(findings) {
-            return self.hold(name, name.clone()).await;
+        Ok((built, findings))
+    }
+
+    /// Builds within the time of a step, and again where the store or another writer was in the way.
+    async fn patiently(
+        &mut self,
+        builder: &mut Builder<'_>,
+        model: &Model,
+        dirt: &Dirt,
+        pending: Pending,
+    ) -> Result<crate::model::Built> {
+        let limits = &self.run.site.settings.limits;
+        let mut wait = Duration::from_secs(limits.step_wait_seconds);
+        for left in (0..limits.step_attempts.max(1)).rev() {
+            let before = self.built.tables.get(&model.name);
+            let work = build(builder, model, before, dirt, pending.clone());
+            let built = tokio::time::timeout(Duration::from_secs(60 * limits.step_minutes), work).await;
+            let built = built.unwrap_or_else(|_| {
+                let error = fail(Kind::Limit, "step_minutes", &[&model.name, &limits.step_minutes]);
+                Err(error.hint("step_minutes_hint", &[]))
+            });
+            match built {
+                Err(error) if error.kind().is_retryable() && left > 0 => {
+                    self.watch
+                        .said(Message::new("step_again", &[&model.name, &wait.as_secs(), &left]));
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                built => return built,
+            }
         }
-        self.outcome.built.push((name.clone(), built.entry.rows));
-        self.built.tables.insert(name.clone(), built.entry);
-        Ok(())
+        Err(fail(Kind::Bug, "step_attempts", &[&model.name]))
+    }
+
+    /// What a model that is due has to build.
+    async fn due(&self, model: &Model, reason: &Reason) -> Result<Dirt> {
+        let dirt = match (reason, &self.built.last) {
+            (Reason::Input(_), Some(last)) => self.dirt(model, last).await?,
+            _ => Dirt::All,
+        };
+        Ok(self.again(model, dirt))
+    }
+
+    /// With the days that are built again whether they changed or not.
+    fn again(&self, model: &Model, dirt: Dirt) -> Dirt {
+        let known = self.built.tables.contains_key(&model.name);
+        match dirt {
+            _ if self.again.is_empty() || !known => dirt,
+            Dirt::Nothing if model.header.window.is_some() => Dirt::Days(self.again.clone()),
+            Dirt::Days(days) => Dirt::Days(days.union(self.again).copied().collect()),
+            Dirt::Nothing | Dirt::All => dirt,
+        }
     }
 
     /// What a model has to build, its entry being that of the last release.
@@ -197,8 +282,7 @@ impl Building<'_, '_> {
     async fn keep(&mut self, name: &str) -> Result<()> {
         let rows = self.shown(name).await?;
         self.outcome.kept += 1;
-        self.record.step("build", name, "kept", rows, String::new());
-        Ok(())
+        self.record.step("build", name, "kept", rows, String::new())
     }
 
     /// Holds a model: it keeps its rows of the last release, or has none.
@@ -212,12 +296,15 @@ impl Building<'_, '_> {
             self.outcome.off.insert(name.to_owned(), reason.clone());
         }
         let rows = self.shown(name).await?;
-        let message = if reason == name {
+        let failed = self.outcome.failed.iter().any(|(failed, _)| failed == name);
+        let message = if reason == name && failed {
+            Message::new("model_failed", &[&name])
+        } else if reason == name {
             Message::new("model_held", &[&name])
         } else {
             Message::new("model_held_by", &[&name, &reason])
         };
-        self.record.step("build", name, "held", rows, reason.clone());
+        self.record.step("build", name, "held", rows, reason.clone())?;
         self.watch.said(message);
         self.outcome.built.retain(|(built, _)| built != name);
         self.built.held.insert(name.to_owned(), reason);
@@ -253,7 +340,7 @@ impl Building<'_, '_> {
         }
         let status = if failed.is_empty() { "ok" } else { "failed" };
         let names: Vec<&str> = failed.iter().map(|file| file.file.path.as_str()).collect();
-        self.record.step("check", "all", status, total, names.join("; "));
+        self.record.step("check", "all", status, total, names.join("; "))?;
         for file in failed {
             let reason = file.file.path.clone();
             for model in &self.models.ordered {

@@ -10,8 +10,9 @@ use crate::ingest::batch::Given;
 use crate::ingest::{self, Ingest, Progress, Report};
 use crate::message::Language;
 use crate::pipeline::files::Assigned;
+use crate::pipeline::record::Record;
 use crate::pipeline::renew::key_check;
-use crate::pipeline::run::{Outcome, Record, Run, Watch};
+use crate::pipeline::run::{Outcome, Run, Watch};
 
 impl Run<'_> {
     /// Whether a file has arrived whole. A database is always there, whole as of now.
@@ -47,13 +48,11 @@ impl Run<'_> {
     ///
     /// # Errors
     /// As the lake fails: then nothing else can be stored either.
-    #[expect(clippy::too_many_arguments, reason = "the state of one run, used nowhere else")]
     pub(super) async fn ingest(
         &self,
         contracts: &[Contract],
         files: &[Assigned],
         named: bool,
-        fence: u64,
         record: &mut Record<'_>,
         outcome: &mut Outcome,
         watch: &dyn Watch,
@@ -63,7 +62,7 @@ impl Run<'_> {
             key: self.key,
             entropy: self.entropy,
             run_id: self.run_id.clone(),
-            fence,
+            fence: record.fence(),
             now: self.clock.now(),
             named,
         };
@@ -75,7 +74,7 @@ impl Run<'_> {
             let mut reports = Vec::new();
             let done = match self.arrived(file).await {
                 Ok(Arrival::Waits(why)) => {
-                    record.step("ingest", &file.shown, "waiting", 0, why.in_language(Language::English));
+                    record.step("ingest", &file.shown, "waiting", 0, why.in_language(Language::English))?;
                     outcome.waiting.push(file.shown.clone());
                     watch.said(why);
                     continue;
@@ -89,12 +88,12 @@ impl Run<'_> {
             for report in reports {
                 let stored = report.outcome == ingest::Outcome::Stored;
                 let status = if stored { "ok" } else { "kept" };
-                record.step("ingest", &report.file, status, report.accepted, String::new());
+                record.step("ingest", &report.file, status, report.accepted, String::new())?;
                 watch.read(&report);
                 outcome.reports.push(report);
             }
             let Err(error) = done else { continue };
-            record.step("ingest", &file.shown, "failed", 0, error.render(Language::English));
+            record.step("ingest", &file.shown, "failed", 0, error.render(Language::English))?;
             // a source that is wrong says so and the others go on; a lake that fails ends the ingest
             if !is_of_the_source(&error, file) {
                 return Err(error);

@@ -1,9 +1,11 @@
 //! The conductor: a definition becomes a plan, a plan becomes a run, a run becomes a release.
 //!
-//! Order inside a run: ingest → build → check → release → workbooks. A failed check publishes
-//! nothing; what fails after the release never withdraws it.
+//! Order inside a run: ingest → build → check → release → workbooks. A failed model or
+//! check holds its branch; what fails after the release never withdraws it.
 
+pub mod backfill;
 mod build;
+pub mod changes;
 pub mod definition;
 pub mod dirt;
 pub mod files;
@@ -14,8 +16,9 @@ pub mod plan;
 pub mod purge;
 pub mod record;
 pub mod renew;
+pub mod retry;
 pub mod run;
 
 pub use definition::Definition;
 pub use plan::{Plan, Reason};
-pub use run::{Outcome, Run, Watch};
+pub use run::{Outcome, Request, Run, Watch};

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::lake::{Lake, Release, ReleaseTable, Table, Touched};
 use crate::model::load::Model;
 use crate::model::{Models, rules};
-use crate::pipeline::Definition;
 use crate::pipeline::dirt::{Dirt, Ground};
 
 /// Why a model is built.
@@ -89,10 +88,10 @@ pub fn tables(last: Option<&Release>, sources: &Sources) -> BTreeMap<String, Rel
 }
 
 impl Plan {
-    /// Plans the models of `definition` on `sources`, against the last release; `unread` are the tables
+    /// Plans the models that `builds` names on `sources`, against the last release; `unread` are the tables
     /// with files that were not read yet.
     pub fn new(
-        definition: &Definition,
+        builds: &dyn Fn(&str) -> bool,
         models: &Models,
         sources: &Sources,
         unread: &BTreeSet<String>,
@@ -102,7 +101,7 @@ impl Plan {
     ) -> Plan {
         let mut steps: Vec<(String, Step)> = Vec::new();
         let mut due: BTreeMap<String, Step> = BTreeMap::new();
-        for model in models.ordered.iter().filter(|model| definition.builds(&model.name)) {
+        for model in models.ordered.iter().filter(|model| builds(&model.name)) {
             let step = step(model, &due, sources, unread, unknown_origin, last, parameters);
             due.insert(model.name.clone(), step.clone());
             steps.push((model.name.clone(), step));

@@ -16,7 +16,8 @@ use crate::error::{Kind, Result, fail, io_error};
 use crate::ingest::{Looked, Source, arrival, batch, sources_in};
 use crate::lake::{Lake, Release};
 use crate::pipeline::files::Assigned;
-use crate::pipeline::run::{Outcome, Record, Run};
+use crate::pipeline::record::Record;
+use crate::pipeline::run::{Outcome, Run};
 
 /// Microseconds of an hour.
 pub(super) const HOUR_MICROS: i64 = 3_600_000_000;
@@ -151,7 +152,7 @@ impl Run<'_> {
             }
             remove(&source, holder)?;
             for (file, _) in due {
-                record.step("purge", &file.shown, "ok", 0, String::new());
+                record.step("purge", &file.shown, "ok", 0, String::new())?;
                 outcome.purged.push(file.shown.clone());
             }
         }

@@ -14,11 +14,12 @@ use crate::lake::{Lake, Release, ReleaseTable};
 use crate::message::{Language, Message};
 use crate::model::pinned::RECORDS;
 use crate::model::{Finding, Models};
-use crate::pipeline::build::Built;
+use crate::pipeline::build::{Built, Part};
+use crate::pipeline::changes::{Change, Two};
 use crate::pipeline::files::{Assigned, assign, contracts};
 use crate::pipeline::intake::partial;
 use crate::pipeline::plan::is_source;
-use crate::pipeline::record::{RunRecord, StepRecord};
+use crate::pipeline::record::{Act, Head, Record};
 use crate::pipeline::{Definition, pages};
 use crate::protect::SiteKey;
 use crate::time::{Clock, rfc3339};
@@ -51,7 +52,7 @@ pub struct Run<'a> {
 }
 
 /// What a run did.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// The files.
     pub reports: Vec<Report>,
@@ -73,91 +74,117 @@ pub struct Outcome {
     pub digest: String,
     /// Pages written, relative to the site.
     pub pages: Vec<String>,
+    /// Models that could not be built, with what is wrong.
+    pub failed: Vec<(String, Error)>,
+    /// How the tables of its release differ from those of the one before.
+    pub changes: Vec<Change>,
 }
 
-/// Collects the steps of a run.
-#[derive(Debug)]
-pub(super) struct Record<'a> {
-    clock: &'a dyn Clock,
-    steps: Vec<StepRecord>,
-    pub(super) checks: Vec<Finding>,
-    since: i64,
+/// What of a pipeline a run is about.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Its kind.
+    pub act: Act,
+    /// The run that it repeats, or the backfill that it is a part of.
+    pub part_of: Option<String>,
+    /// When the schedule wanted it, UTC microseconds.
+    pub due_at: Option<i64>,
+    /// What it takes for now, where that is not the moment at which it begins.
+    pub clock_at: Option<i64>,
+    /// The sources and models that it is about; all where it does not say.
+    pub only: Option<Only>,
+    /// Days that are built again whether they changed or not.
+    pub again: BTreeSet<i32>,
 }
 
-impl<'a> Record<'a> {
-    fn new(clock: &'a dyn Clock, since: i64) -> Record<'a> {
-        Record {
-            clock,
-            steps: Vec::new(),
-            checks: Vec::new(),
-            since,
+/// Sources and models of a pipeline.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Only {
+    /// Files, as the user knows them.
+    pub files: BTreeSet<String>,
+    /// Models; all that are due where it does not say.
+    pub models: Option<BTreeSet<String>>,
+}
+
+impl Request {
+    /// A whole pipeline, now.
+    pub fn all(pipeline: &str) -> Request {
+        Request {
+            pipeline: pipeline.to_owned(),
+            act: Act::Run,
+            part_of: None,
+            due_at: None,
+            clock_at: None,
+            only: None,
+            again: BTreeSet::new(),
         }
     }
 
-    pub(super) fn step(&mut self, kind: &'static str, name: &str, status: &'static str, rows: u64, message: String) {
-        let now = self.clock.now();
-        self.steps.push(StepRecord {
-            kind,
-            name: name.to_owned(),
-            status,
-            rows,
-            span: (self.since, now),
-            message,
-        });
-        self.since = now;
+    /// Whether a model is to be built.
+    pub(super) fn builds(&self, model: &str) -> bool {
+        let models = self.only.as_ref().and_then(|only| only.models.as_ref());
+        models.is_none_or(|models| models.contains(model))
     }
 }
 
 impl Run<'_> {
+    /// What this run is, beginning now.
+    fn head(&self, request: &Request, fence: u64) -> Head {
+        let started_at = self.clock.now();
+        Head {
+            run_id: self.run_id.clone(),
+            pipeline: request.pipeline.clone(),
+            act: request.act,
+            part_of: request.part_of.clone(),
+            due_at: request.due_at,
+            clock_at: request.clock_at.unwrap_or(started_at),
+            started_at,
+            fence,
+        }
+    }
+
     /// Runs a pipeline: plan, ingest, build, check, release, pages.
     ///
     /// # Errors
-    /// `Conflict` where the lease is held; `Check` where a check failed (nothing is published) or
-    /// where files were refused (the rest is published); else as a step fails.
-    pub async fn pipeline(&self, name: &str, watch: &dyn Watch) -> Result<Outcome> {
+    /// `Conflict` where the lease is held; `Check` where a check failed (its branch is held) or where files
+    /// were refused (the rest is published); else as a step fails.
+    pub async fn pipeline(&self, request: &Request, watch: &dyn Watch) -> Result<Outcome> {
+        let name = &request.pipeline;
         let definition = Definition::load(self.site, name)?;
         let contracts = contracts(self.site)?;
         let models = Models::load(self.site)?;
         definition.known(name, self.site, &contracts, &models)?;
-        let lease = self
-            .lake
-            .lease("site", self.site.settings.limits.lease_wait_seconds)
-            .await?;
-        let started = self.clock.now();
-        let mut record = Record::new(self.clock, started);
+        let wait = self.site.settings.limits.lease_wait_seconds;
+        let lease = self.lake.lease("site", wait).await?;
+        let mut record = Record::begin(self.lake, self.clock, self.head(request, lease.fence())).await?;
         let mut outcome = Outcome::default();
-        let files: Vec<Assigned> = assign(self.site, &contracts)
-            .await?
-            .into_iter()
-            .filter(|file| definition.ingests(&file.contract))
-            .collect();
-        let refused = self
-            .ingest(
-                &contracts,
-                &files,
-                false,
-                lease.fence(),
-                &mut record,
-                &mut outcome,
-                watch,
-            )
-            .await?;
-        let built = self
-            .build(
-                &definition,
-                &models,
-                &contracts,
-                lease.fence(),
-                &mut record,
-                &mut outcome,
-                watch,
-            )
+        let mut files: Vec<Assigned> = assign(self.site, &contracts).await?;
+        files.retain(|file| definition.ingests(&file.contract));
+        if let Some(only) = &request.only {
+            files.retain(|file| only.files.contains(&file.shown));
+        }
+        let read = self
+            .ingest(&contracts, &files, false, &mut record, &mut outcome, watch)
             .await;
+        let (refused, built) = match read {
+            Ok(refused) => {
+                let part = Part {
+                    definition: &definition,
+                    models: &models,
+                    contracts: &contracts,
+                    request,
+                };
+                (refused, self.build(part, &mut record, &mut outcome, watch).await)
+            }
+            Err(error) => (Vec::new(), Err(error)),
+        };
         let published = match built {
-            Ok(built) => self.release(name, built, &mut record, &mut outcome).await,
+            Ok(built) => self.release(&models, name, built, &mut record, &mut outcome).await,
             Err(error) => Err(error),
         };
-        let sound = !record.checks.iter().any(Finding::holds);
+        let sound = !record.checks.iter().any(Finding::holds) && outcome.failed.is_empty();
         let pages = match &published {
             Ok(_) => self.pages(&definition, &contracts, &mut record, &mut outcome).await,
             Err(_) => Ok(()),
@@ -171,19 +198,13 @@ impl Run<'_> {
             (Ok(_), _) => "partial",
             _ => "failed",
         };
-        let run = RunRecord {
-            run_id: self.run_id.clone(),
-            pipeline: name.to_owned(),
-            status,
-            release: outcome.release,
-            span: (started, self.clock.now()),
-            steps: record.steps,
-            checks: record.checks,
-        };
-        run.write(self.lake, lease.fence()).await?;
+        let run = record.end(self.lake, status, outcome.release).await?;
         let held = published?;
         pages?;
         purged?;
+        if let Some(error) = models_failed(std::mem::take(&mut outcome.failed)) {
+            return Err(error);
+        }
         if !sound {
             return Err(checks_failed(held.len(), &run.checks));
         }
@@ -201,26 +222,23 @@ impl Run<'_> {
         named: bool,
         watch: &dyn Watch,
     ) -> Result<Outcome> {
-        let lease = self
-            .lake
-            .lease("site", self.site.settings.limits.lease_wait_seconds)
-            .await?;
-        let started = self.clock.now();
-        let mut record = Record::new(self.clock, started);
-        let mut outcome = Outcome::default();
-        let mut refused = self
-            .ingest(contracts, files, named, lease.fence(), &mut record, &mut outcome, watch)
-            .await?;
-        let run = RunRecord {
-            run_id: self.run_id.clone(),
-            pipeline: "ingest".to_owned(),
-            status: if refused.is_empty() { "ok" } else { "failed" },
-            release: 0,
-            span: (started, self.clock.now()),
-            steps: record.steps,
-            checks: record.checks,
+        let wait = self.site.settings.limits.lease_wait_seconds;
+        let lease = self.lake.lease("site", wait).await?;
+        let request = Request {
+            act: Act::Ingest,
+            ..Request::all("ingest")
         };
-        run.write(self.lake, lease.fence()).await?;
+        let mut record = Record::begin(self.lake, self.clock, self.head(&request, lease.fence())).await?;
+        let mut outcome = Outcome::default();
+        let read = self
+            .ingest(contracts, files, named, &mut record, &mut outcome, watch)
+            .await;
+        let status = match &read {
+            Ok(refused) if refused.is_empty() => "ok",
+            _ => "failed",
+        };
+        record.end(self.lake, status, 0).await?;
+        let mut refused = read?;
         // a single refused file is its own error, with its own exit code
         if let (1, [_]) = (files.len(), refused.as_slice()) {
             return Err(refused.remove(0).1);
@@ -289,6 +307,7 @@ impl Run<'_> {
 
     async fn release(
         &self,
+        models: &Models,
         pipeline: &str,
         built: Built,
         record: &mut Record<'_>,
@@ -311,7 +330,7 @@ impl Run<'_> {
         });
         if let Some(last) = last.filter(|_| same) {
             (outcome.release, outcome.digest) = (last.release, last.digest.clone());
-            record.step("release", &last.release.to_string(), "kept", 0, String::new());
+            record.step("release", &last.release.to_string(), "kept", 0, String::new())?;
             return Ok(held);
         }
         // a first run whose every model is held has nothing to show
@@ -339,7 +358,17 @@ impl Run<'_> {
             "ok",
             release.tables.len() as u64,
             String::new(),
-        );
+        )?;
+        if let Some(then) = last {
+            let two = Two {
+                site: self.site,
+                lake: self.lake,
+                then,
+                now: &release,
+            };
+            // whose rows differ, every run tells; which warnings, it compares
+            outcome.changes = two.changes(models, |name| name.starts_with("warning.")).await?;
+        }
         Ok(held)
     }
 
@@ -355,13 +384,16 @@ impl Run<'_> {
         }
         let release = self.lake.release(outcome.release).await?;
         for name in &definition.workbooks {
-            let page = pages::write(self.site, self.lake, name, &release, contracts)
-                .await
-                .inspect_err(|error| {
-                    record.step("workbook", name, "failed", 0, error.render(Language::English));
-                })?;
-            record.step("workbook", name, "ok", 1, String::new());
-            outcome.pages.push(page);
+            match pages::write(self.site, self.lake, name, &release, contracts).await {
+                Ok(page) => {
+                    record.step("workbook", name, "ok", 1, String::new())?;
+                    outcome.pages.push(page);
+                }
+                Err(error) => {
+                    record.step("workbook", name, "failed", 0, error.render(Language::English))?;
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
@@ -375,6 +407,30 @@ pub fn parameters(site: &Site) -> BTreeMap<String, String> {
         ResponseReading::Urgency => "urgency",
     };
     BTreeMap::from([("response_reading".to_owned(), reading.to_owned())])
+}
+
+/// The first failure of a model with what is wrong with the others, under its own kind.
+fn models_failed(mut failed: Vec<(String, Error)>) -> Option<Error> {
+    if failed.len() < 2 {
+        return failed.pop().map(|(_, error)| error);
+    }
+    let kind = failed[0].1.kind();
+    let problems = failed.iter().flat_map(|(model, error)| {
+        let place = Place {
+            path: model.clone(),
+            line: 0,
+            column: 0,
+        };
+        match error.problems() {
+            [] => vec![Problem {
+                place,
+                message: error.message().clone(),
+                excerpt: None,
+            }],
+            problems => problems.to_vec(),
+        }
+    });
+    Some(fail(kind, "models_failed", &[&failed.len()]).with_problems(problems.collect()))
 }
 
 /// The failed checks of a run with their places, for the models that they hold.

@@ -276,3 +276,100 @@ fn new_orleans_percentiles_and_camera_distances_equal_an_independent_computation
         );
     }
 }
+
+/// Runs a site and gives the account of one of its tables: read, accepted, duplicate, rejected.
+fn accounted(path: &Path, table: &str) -> [u64; 4] {
+    ok(&["--site", &path.display().to_string(), "run", "nightly"]);
+    let sql = format!(
+        "SELECT sum(read) AS read, sum(accepted) AS accepted, sum(duplicate) AS duplicate, sum(rejected) AS rejected \
+         FROM ops.ingest WHERE table_name = '{table}'"
+    );
+    let sums = &rows(path, &sql)[0];
+    println!("{table}: {sums}");
+    ["read", "accepted", "duplicate", "rejected"].map(|key| sums[key].as_u64().expect("a number"))
+}
+
+#[test]
+fn milwaukee_dispatches_with_two_coordinates_and_no_origin_of_its_own() {
+    let Some(file) = shared("calls/milwaukee_pd_calls_2018-05.csv.gz") else {
+        return;
+    };
+    let lines = gunzip(&file).iter().filter(|byte| **byte == b'\n').count() as u64;
+    let dir = site("milwaukee", &[(file, "alarm/milwaukee.csv.gz")]);
+    let [read, accepted, duplicate, rejected] = accounted(dir.path(), "source.alarm");
+    assert_eq!([read, accepted, duplicate, rejected], [lines - 1, lines - 1, 0, 0]);
+    let blanked = number(
+        dir.path(),
+        "SELECT sum(blanked) FROM ops.ingest WHERE table_name = 'source.alarm'",
+    );
+    assert!((blanked - 464.0).abs() < 0.5, "{blanked}");
+    let police = number(dir.path(), "SELECT count(*) FROM core.alarm WHERE origin = 'police'");
+    assert!((police - 15_279.0).abs() < 0.5, "{police}");
+}
+
+#[test]
+fn san_luis_obispo_writes_a_date_and_times_of_the_day() {
+    let Some(file) = shared("calls/slo_400.csv") else {
+        return;
+    };
+    let dir = site("slo", &[(file, "alarm/slo.csv")]);
+    assert_eq!(accounted(dir.path(), "source.alarm"), [400, 400, 0, 0]);
+    let sql = "SELECT count(*) AS n, count(arrived_at) AS arrived, \
+               min(arrow_cast(arrived_at, 'Int64') - arrow_cast(dispatched_at, 'Int64')) AS shortest FROM core.dispatch";
+    let found = &rows(dir.path(), sql)[0];
+    assert_eq!((found["n"].as_u64(), found["arrived"].as_u64()), (Some(254), Some(200)));
+    // three of them arrived after midnight: on the next day, never before they were sent
+    assert_eq!(found["shortest"].as_i64(), Some(0));
+}
+
+#[test]
+fn terrebonne_counts_by_the_quarter_hour() {
+    let Some(file) = shared("counts/montreal_terrebonne_15min.csv.gz") else {
+        return;
+    };
+    let dir = site("montreal", &[(file, "montreal_terrebonne_15min/counts.csv.gz")]);
+    // the quarter hours of the hour that clocks repeat are not taken for duplicates
+    assert_eq!(accounted(dir.path(), "source.video_count"), [64_235, 64_235, 0, 0]);
+    let sums = rows(
+        dir.path(),
+        "SELECT class, sum(n) AS n FROM core.video_count GROUP BY class ORDER BY class",
+    );
+    let sums: Vec<_> = sums.iter().map(|row| row["n"].as_u64().expect("a number")).collect();
+    assert_eq!(sums, [558_816, 178_265, 280_520]);
+}
+
+#[test]
+fn every_rare_place_name_of_xuzhou_comes_through_exactly() {
+    let (Some(rare), Some(plain), Some(streets)) = (
+        shared("china/rare_placenames.gb18030.csv"),
+        shared("china/rare_placenames.utf8.csv"),
+        shared("china/xuzhou_streets_2023.gbk.csv"),
+    ) else {
+        return;
+    };
+    let links = [
+        (rare, "rare_placenames/rare.csv"),
+        (streets, "xuzhou_streets_2023/streets.csv"),
+    ];
+    let dir = site("xuzhou", &links);
+    assert_eq!(accounted(dir.path(), "source.place_name"), [232, 232, 0, 0]);
+    let found = rows(dir.path(), "SELECT place_no, name_zh FROM ref.place_name");
+    let found: BTreeMap<_, _> = found
+        .iter()
+        .map(|row| {
+            (
+                row["place_no"].as_str().unwrap_or_default(),
+                row["name_zh"].as_str().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let text = std::fs::read_to_string(plain).expect("real data");
+    let expected: BTreeMap<_, _> = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.trim_end().split_once(','))
+        .collect();
+    assert_eq!(expected.len(), 232);
+    assert_eq!(found, expected);
+    assert!((number(dir.path(), "SELECT count(*) FROM ref.area") - 186.0).abs() < 0.5);
+}

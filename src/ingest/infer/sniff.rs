@@ -150,10 +150,11 @@ fn common_share(bytes: &[u8], is_common: fn(u8, u8) -> bool) -> f64 {
     guess::ratio(common, all)
 }
 
-/// The text of a sample without its mark; a head ends with its last whole line.
+/// The text of a sample without its mark, in lines that end alike; a head ends with its last whole line.
 pub(super) fn text(bytes: &[u8], encoding: &'static Encoding, whole: bool) -> String {
     let (text, _) = encoding.decode_with_bom_removal(bytes);
-    let mut text = text.into_owned();
+    // a reader of records takes the second half of a line end for the beginning of the next record
+    let mut text = text.replace("\r\n", "\n");
     if !whole && let Some(end) = text.rfind('\n') {
         text.truncate(end + 1);
     }
@@ -572,6 +573,18 @@ mod tests {
         let form = form(&text);
         assert_eq!((form.delimiter, form.quote, form.names.len()), (b',', Some(b'"'), 4));
         assert!(form.header && form.skip_lines == 0 && form.data_line == 2);
+    }
+
+    #[test]
+    fn whatever_ends_the_lines_the_header_is_no_row() {
+        let lines = ["id,n", "a,1", "b,2", "c,3"];
+        for end in ["\n", "\r\n"] {
+            let sample = format!("{}{end}", lines.join(end));
+            let text = text(sample.as_bytes(), UTF_8, true);
+            let form = form(&text);
+            let rows = records(&text, &form).filter_map(Result::ok);
+            assert_eq!(rows.filter(|row| line(row) >= form.data_line).count(), 3, "{end:?}");
+        }
     }
 
     #[test]

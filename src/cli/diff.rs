@@ -1,0 +1,83 @@
+//! `fenghuo diff A:B`: what differs between two releases.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array};
+
+use crate::cli::open::Opened;
+use crate::cli::output::{Output, numbers, texts};
+use crate::cli::print::Printer;
+use crate::config::text::closest;
+use crate::error::{Kind, Result, fail};
+use crate::model::Models;
+use crate::pipeline::changes::Two;
+
+/// Compare two releases: rows added, removed and changed by key
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Two releases, `41:42`; with one number, the one before it and it
+    #[arg(value_name = "A:B")]
+    releases: Option<String>,
+    /// List the keys of one table that differ
+    #[arg(long, value_name = "TABLE")]
+    table: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
+    let opened = Opened::at(site)?;
+    let (then, now) = match &args.releases {
+        Some(text) => {
+            let numbers = text.split_once(':').map(|(then, now)| (then.parse(), now.parse()));
+            match (numbers, text.parse::<u64>()) {
+                (Some((Ok(then), Ok(now))), _) => (then, now),
+                (None, Ok(now)) => (now.saturating_sub(1), now),
+                _ => return Err(fail(Kind::Input, "diff_releases", &[text])),
+            }
+        }
+        None => {
+            let now = opened.release(None).await?.release;
+            (now.saturating_sub(1), now)
+        }
+    };
+    let (then, now) = (opened.lake.release(then).await?, opened.lake.release(now).await?);
+    let models = Models::load(&opened.site)?;
+    let two = Two {
+        site: &opened.site,
+        lake: &opened.lake,
+        then: &then,
+        now: &now,
+    };
+    if let Some(name) = &args.table {
+        let Some(model) = models.get(name) else {
+            let near = closest(name, models.ordered.iter().map(|model| model.name.as_str()));
+            let error = fail(Kind::Missing, "table_missing", &[name]);
+            return Err(match near {
+                Some(near) => error.hint("nearest", &[&near]),
+                None => error,
+            });
+        };
+        return args.output.write(&two.keys(model).await?, printer);
+    }
+    let changes = two.changes(&models, |_| true).await?;
+    let rows = |of: fn(&crate::pipeline::changes::Change) -> Option<u64>| -> ArrayRef {
+        Arc::new(Int64Array::from_iter(
+            changes.iter().map(|change| of(change).map(u64::cast_signed)),
+        ))
+    };
+    let count = |of: fn(&crate::pipeline::changes::Change) -> u64| numbers(changes.iter().map(of).collect());
+    let columns = vec![
+        (
+            "table",
+            texts(changes.iter().map(|change| change.table.clone()).collect()),
+        ),
+        ("before", rows(|change| change.before)),
+        ("after", rows(|change| change.after)),
+        ("added", count(|change| change.added)),
+        ("removed", count(|change| change.removed)),
+        ("changed", count(|change| change.changed)),
+    ];
+    args.output.columns(columns, printer)
+}
