@@ -19,6 +19,7 @@ mod query;
 mod release;
 mod retry;
 mod run;
+mod schedule;
 mod schema;
 mod score;
 mod status;
@@ -65,6 +66,7 @@ enum Command {
     Retry(retry::Args),
     Backfill(backfill::Args),
     Diff(diff::Args),
+    Schedule(schedule::Args),
     Query(query::Args),
     Release(release::Args),
     Table(table::Args),
@@ -188,6 +190,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Retry(args) => retry::run(args, site, printer).await,
         Command::Backfill(args) => backfill::run(args, site, printer).await,
         Command::Diff(args) => diff::run(args, site, printer).await,
+        Command::Schedule(args) => schedule::run(args, site, printer).await,
         Command::Query(args) => query::run(args, site, printer).await,
         Command::Release(args) => release::run(args, site, printer).await,
         Command::Table(args) => table::run(args, site, printer).await,

@@ -87,13 +87,13 @@ impl Two<'_> {
 
     async fn count(&self, model: &Model, entries: [&ReleaseTable; 2], change: &mut Change) -> Result<()> {
         let (session, kinds) = self.kinds(model, entries).await?;
-        let sql = format!("SELECT kind, count(*) AS n FROM ({kinds}) AS k GROUP BY kind");
+        let sql = format!("SELECT arrow_cast(kind, 'Utf8') AS kind, count(*) AS n FROM ({kinds}) AS k GROUP BY kind");
         let table = session
             .query("diff", &sql, self.site.settings.limits.query_rows)
             .await?;
         for batch in &table.batches {
             let (kinds, counts) = (
-                batch.column(0).as_string_view_opt(),
+                batch.column(0).as_string_opt::<i32>(),
                 batch.column(1).as_primitive::<Int64Type>(),
             );
             let broken = || fail(Kind::Bug, "batch_shape", &[]);

@@ -9,6 +9,32 @@ use crate::error::{Kind, Result, fail};
 use crate::model::Models;
 use crate::model::load::SCHEMAS;
 
+/// The days on which a pipeline runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Days {
+    /// Every day.
+    #[default]
+    Every,
+    /// Days on which offices work, swapped workdays included.
+    Workdays,
+    /// Weekends and holidays.
+    Holidays,
+}
+
+/// What becomes of moments that were missed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CatchUp {
+    /// They are left out.
+    None,
+    /// The newest is run, the others are left out.
+    #[default]
+    Last,
+    /// Every one is run, one after the other.
+    All,
+}
+
 /// A pipeline as a person writes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +52,28 @@ pub struct Definition {
     /// Workbooks to render on the release.
     #[serde(default)]
     pub workbooks: Vec<String>,
+    /// When it is due: five fields of cron in the site's zone.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// The days on which it runs.
+    #[serde(default)]
+    pub on: Days,
+    /// What becomes of moments that were missed.
+    #[serde(default)]
+    pub catch_up: CatchUp,
+    /// Minutes after which a moment counts as missed.
+    #[serde(default = "late_minutes")]
+    pub late_minutes: u32,
+    /// Contracts whose files it waits for.
+    #[serde(default)]
+    pub wait_for: Vec<String>,
+    /// Minutes that it waits for them.
+    #[serde(default)]
+    pub wait_minutes: u32,
+}
+
+fn late_minutes() -> u32 {
+    60
 }
 
 impl Definition {
@@ -48,7 +96,11 @@ impl Definition {
         let mut built: Vec<&str> = SCHEMAS.to_vec();
         built.extend(models.ordered.iter().map(|model| model.name.as_str()));
         let mut problems = Vec::new();
-        for (wanted, known) in [(&self.ingest, &contracts), (&self.build, &built)] {
+        for (wanted, known) in [
+            (&self.ingest, &contracts),
+            (&self.wait_for, &contracts),
+            (&self.build, &built),
+        ] {
             for word in wanted
                 .iter()
                 .filter(|word| *word != "*" && !known.contains(&word.as_str()))

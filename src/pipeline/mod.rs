@@ -18,6 +18,7 @@ pub mod record;
 pub mod renew;
 pub mod retry;
 pub mod run;
+pub mod schedule;
 
 pub use definition::Definition;
 pub use plan::{Plan, Reason};

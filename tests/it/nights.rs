@@ -1,0 +1,286 @@
+//! The life of runs: what fails holds its branch and is retried, what is killed is told of and goes on, days
+//! are built again under a name, and two releases are compared.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{copy, fenghuo, folder, ok, rows, run, text};
+use crate::town::{City, Dice, FIRST_DAY, digests, from_scratch, word};
+
+/// Kills of a run; `tests/run long` asks for more.
+fn kills() -> u64 {
+    std::env::var("FENGHUO_TEST_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(12)
+}
+
+fn runs(city: &City) -> Vec<Value> {
+    rows(
+        city.site.path(),
+        "SELECT run_id, act, part_of, status, arrow_cast(clock_at, 'Int64') AS clock FROM ops.run ORDER BY started_at",
+    )
+}
+
+fn town() -> City {
+    let mut city = City::new(5);
+    city.calls("d0.csv", &[FIRST_DAY, FIRST_DAY + 1, FIRST_DAY + 2], 90);
+    city.answers("a0", FIRST_DAY + 3);
+    city
+}
+
+#[test]
+fn a_retry_does_what_was_left_undone_and_nothing_else() {
+    let mut city = town();
+    city.night();
+    let said = |arguments: &[&str]| text(&run(&[&["--site", &city.path(), "--lang", "en"], arguments].concat()).stderr);
+    assert!(said(&["retry"]).contains("left nothing undone"));
+    // a model that cannot be built and a file that cannot be read
+    let model = city.site.path().join("sql/risk/hot_cell.sql");
+    std::fs::create_dir_all(model.parent().expect("a folder")).expect("a folder");
+    let broken = "-- 热点。 Hot cells.\n-- @grain cell\nSELECT cell, 1 / (count(*) - count(*)) AS boom FROM mart.citizen_alarm GROUP BY cell\n";
+    std::fs::write(&model, broken).expect("a model");
+    let late = city.site.path().join("inbox/alarm/late.csv");
+    std::fs::write(&late, "no,header,of,ours\n1,2,3,4\n").expect("a file");
+    city.calls("d1.csv", &[FIRST_DAY + 3], 20);
+    let output = run(&["--site", &city.path(), "run", "nightly"]);
+    assert!(!output.status.success());
+    let failed = runs(&city).pop().expect("a run");
+    assert_eq!(word(&failed, "status"), "partial");
+    // everything else was published
+    let new = rows(
+        city.site.path(),
+        "SELECT count(*) AS n FROM core.alarm WHERE biz_date = DATE '2025-03-06'",
+    );
+    assert_eq!(new[0]["n"].as_u64(), Some(20));
+    std::fs::remove_file(&model).expect("a model");
+    std::fs::remove_file(&late).expect("a file");
+    city.calls("late.csv", &[FIRST_DAY], 7);
+    // what came in since is not of that night
+    city.calls("d2.csv", &[FIRST_DAY + 4], 11);
+    ok(&["--site", &city.path(), "retry"]);
+    let all = runs(&city);
+    let retry = all.last().expect("a run");
+    assert_eq!(
+        (word(retry, "act"), word(retry, "status")),
+        ("retry".to_owned(), "ok".to_owned())
+    );
+    assert_eq!(word(retry, "part_of"), word(&failed, "run_id"));
+    assert_eq!(retry["clock"], failed["clock"]);
+    let sql = "SELECT name FROM ops.step WHERE kind = 'ingest' AND run_id = (SELECT max(run_id) FROM ops.step)";
+    let read: Vec<_> = rows(city.site.path(), sql)
+        .iter()
+        .map(|row| word(row, "name"))
+        .collect();
+    assert_eq!(read, ["inbox/alarm/late.csv"]);
+    std::fs::remove_file(city.site.path().join("inbox/alarm/d2.csv")).expect("a file");
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+}
+
+#[test]
+fn a_backfill_goes_on_where_it_was_stopped() {
+    let city = town();
+    city.night();
+    let before = digests(city.site.path());
+    let path = city.path();
+    let span = [
+        "--site",
+        &path,
+        "--lang",
+        "en",
+        "backfill",
+        "--start",
+        "2025-02-27",
+        "--end",
+        "2025-03-04",
+        "--name",
+        "b",
+    ];
+    let stopped = fenghuo()
+        .args(span)
+        .env("FENGHUO_CRASH_POINT", "before_release:2")
+        .output()
+        .expect("starts");
+    assert!(!stopped.status.success());
+    assert_eq!(text(&stopped.stderr).matches("backfill b: 2025-0").count(), 2);
+    let again = text(&run(&span).stderr);
+    assert!(
+        again.contains("backfill b: 2025-03, 4 days") && !again.contains("backfill b: 2025-02"),
+        "{again}"
+    );
+    assert!(text(&run(&span).stderr).contains("is done: 0 months"));
+    assert_eq!(digests(city.site.path()), before);
+    let statuses: Vec<_> = runs(&city)
+        .iter()
+        .map(|run| word(run, "act") + " " + &word(run, "status"))
+        .collect();
+    assert_eq!(
+        statuses,
+        ["run ok", "backfill ok", "backfill interrupted", "backfill ok"]
+    );
+}
+
+#[test]
+fn two_releases_differ_by_key() {
+    let mut city = town();
+    city.night();
+    let calls = city.alarms.get_mut("d0.csv").expect("a file");
+    calls[0].3 = if calls[0].3 == "0101" { "0102" } else { "0101" };
+    let gone = calls.pop().expect("a call");
+    city.write("d0.csv");
+    city.calls("d1.csv", &[FIRST_DAY + 3], 9);
+    city.night();
+    let path = city.path();
+    let table = |arguments: &[&str]| -> Vec<Value> {
+        let found = ok(&[&["--site", &path, "diff", "--output", "json"], arguments].concat());
+        serde_json::from_str(&found).expect("JSON")
+    };
+    let alarm = table(&["1:2"]);
+    let alarm = alarm
+        .iter()
+        .find(|row| word(row, "table") == "core.alarm")
+        .expect("the calls differ");
+    let counts = ["before", "after", "added", "removed", "changed"].map(|key| alarm[key].as_u64());
+    assert_eq!(counts, [Some(90), Some(98), Some(9), Some(1), Some(1)]);
+    let keys = table(&["--table", "core.alarm"]);
+    assert_eq!(keys.len(), 11, "{keys:?} without {gone:?}");
+    let back = table(&["2:1", "--table", "core.alarm"]);
+    let added = |rows: &[Value], kind: &str| rows.iter().filter(|row| word(row, "kind") == kind).count();
+    assert_eq!((added(&keys, "added"), added(&back, "removed")), (9, 9));
+}
+
+/// Every table of a release was built from the tables beside it.
+fn is_of_one_piece(release: &Value) -> Result<(), String> {
+    let tables = release["tables"].as_object().ok_or("no tables")?;
+    let state = |name: &str| {
+        let table = tables.get(name)?;
+        Some(format!("{}@{}", table["location"].as_str()?, table["version"]))
+    };
+    for (name, table) in tables {
+        for (input, built_on) in table["inputs"].as_object().into_iter().flatten() {
+            // run records are no input of a model that must be shown beside it
+            if !input.starts_with("ops.") && state(input).as_deref() != built_on.as_str() {
+                return Err(format!(
+                    "{name} was built on {input} {built_on}, beside it is {:?}",
+                    state(input)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the newest release until told to stop; how often it looked.
+fn poll(site: &Path, stop: &AtomicBool, looks: &AtomicU64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let folder = site.join("lake/releases");
+    while !stop.load(Ordering::Relaxed) {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|ending| ending != "json") {
+                continue;
+            }
+            let bytes = std::fs::read(&path).expect("a release");
+            match serde_json::from_slice(&bytes) {
+                Ok(release) => wrong.extend(is_of_one_piece(&release).err()),
+                Err(cause) => wrong.push(format!("{}: {cause}", path.display())),
+            }
+            looks.fetch_add(1, Ordering::Relaxed);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    wrong
+}
+
+fn begin(site: &Path) -> Child {
+    let mut command = fenghuo();
+    command.args(["--site", &site.display().to_string(), "run", "nightly"]);
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts")
+}
+
+#[test]
+fn killed_runs_leave_nothing_mixed_and_nothing_lost() {
+    let mut city = town();
+    city.night();
+    city.calls("d1.csv", &[FIRST_DAY + 3], 25);
+    city.answers("a1", FIRST_DAY + 4);
+    // an undisturbed night, and how long it takes
+    let calm = folder();
+    copy(city.site.path(), calm.path());
+    let since = Instant::now();
+    assert!(begin(calm.path()).wait().expect("ends").success());
+    let (whole, expected) = (since.elapsed(), digests(calm.path()));
+    let mut dice = Dice(11);
+    let (mut cut_off, looks) = (0, AtomicU64::new(0));
+    for kill in 0..kills() {
+        let trial = folder();
+        copy(city.site.path(), trial.path());
+        let stop = AtomicBool::new(false);
+        let wrong = std::thread::scope(|scope| {
+            let poller = scope.spawn(|| poll(trial.path(), &stop, &looks));
+            let mut night = begin(trial.path());
+            std::thread::sleep(whole.mul_f64(dice.below(1_000) as f64 / 1_000.0));
+            night.kill().expect("a signal");
+            night.wait().expect("ends");
+            assert!(
+                begin(trial.path()).wait().expect("ends").success(),
+                "the rerun of kill {kill}"
+            );
+            stop.store(true, Ordering::Relaxed);
+            poller.join().expect("a poller")
+        });
+        assert!(wrong.is_empty(), "kill {kill}: {wrong:?}");
+        assert_eq!(digests(trial.path()), expected, "kill {kill}");
+        let sql = "SELECT count(*) AS n FROM ops.run WHERE status = 'interrupted'";
+        cut_off += rows(trial.path(), sql)[0]["n"].as_u64().expect("a number");
+        assert_eq!(
+            std::fs::read_dir(trial.path().join("lake/runs")).expect("runs").count(),
+            0
+        );
+    }
+    println!(
+        "{} kills, {cut_off} within a run; {} looks at releases",
+        kills(),
+        looks.into_inner()
+    );
+    assert!(cut_off > 0, "no kill fell into a run");
+}
+
+#[test]
+fn a_signal_ends_a_run_and_the_next_one_tells_of_it() {
+    let city = town();
+    let mut night = begin(city.site.path());
+    let journals = city.site.path().join("lake/runs");
+    let since = Instant::now();
+    while std::fs::read_dir(&journals).into_iter().flatten().count() == 0 {
+        assert!(since.elapsed() < Duration::from_mins(1), "the run did not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = night.id().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("kill")
+            .success()
+    );
+    let since = Instant::now();
+    let status = night.wait().expect("ends");
+    println!("a run ended {} ms after the signal", since.elapsed().as_millis());
+    assert_eq!(status.code(), Some(143));
+    ok(&["--site", &city.path(), "retry"]);
+    let statuses: Vec<_> = runs(&city)
+        .iter()
+        .map(|run| word(run, "act") + " " + &word(run, "status"))
+        .collect();
+    assert_eq!(statuses, ["run interrupted", "retry ok"]);
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+}
