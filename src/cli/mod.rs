@@ -8,6 +8,7 @@ mod contract;
 mod demo;
 mod diff;
 mod doctor;
+mod freshness;
 mod ingest;
 mod init;
 mod key;
@@ -24,6 +25,7 @@ mod schema;
 mod score;
 mod status;
 mod table;
+mod test;
 mod workbook;
 
 use std::path::PathBuf;
@@ -66,10 +68,12 @@ enum Command {
     Retry(retry::Args),
     Backfill(backfill::Args),
     Diff(diff::Args),
+    Freshness(freshness::Args),
     Schedule(schedule::Args),
     Query(query::Args),
     Release(release::Args),
     Table(table::Args),
+    Test(test::Args),
     Workbook(workbook::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -190,10 +194,12 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Retry(args) => retry::run(args, site, printer).await,
         Command::Backfill(args) => backfill::run(args, site, printer).await,
         Command::Diff(args) => diff::run(args, site, printer).await,
+        Command::Freshness(args) => freshness::run(args, site, printer).await,
         Command::Schedule(args) => schedule::run(args, site, printer).await,
         Command::Query(args) => query::run(args, site, printer).await,
         Command::Release(args) => release::run(args, site, printer).await,
         Command::Table(args) => table::run(args, site, printer).await,
+        Command::Test(args) => test::run(args, site, printer).await,
         Command::Workbook(args) => workbook::run(args, site, printer).await,
         Command::Schema(args) => schema::run(args, printer),
         Command::Completions(args) => completions::run(args, printer),

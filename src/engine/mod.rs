@@ -4,6 +4,8 @@
 mod fault;
 pub mod session;
 pub mod taint;
+mod traps;
 
 pub use session::{Bounds, Session, references};
 pub use taint::{Class, Classes};
+pub use traps::traps;

@@ -10,7 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
 
 use crate::engine::session::Rows;
-use crate::engine::{Class, Classes, Session, taint};
+use crate::engine::{Class, Classes, Session, taint, traps};
 use crate::error::{Kind, Result, fail};
 use crate::lake::days::{DAY, Span, spans};
 use crate::lake::shape::{same_columns, storable};
@@ -68,6 +68,7 @@ impl<'a> Builder<'a> {
     pub async fn plan(&mut self, model: &Model) -> Result<LogicalPlan> {
         let (path, sql) = (&model.file.path, &model.file.text);
         let plan = self.session.plan(path, sql).await?;
+        rules::steady(path, sql, &traps(&plan))?;
         let findings = taint::walk(&plan, &self.classes);
         rules::tokens(path, sql, &findings, model.header.place_token)?;
         let place: BTreeMap<String, Class> = findings.output.into_iter().collect();

@@ -10,6 +10,7 @@ pub mod header;
 pub mod load;
 pub mod pinned;
 pub mod rules;
+pub mod spec;
 pub mod window;
 
 pub use build::{Builder, Built};

@@ -75,6 +75,21 @@ fn reaches(
     None
 }
 
+/// Refuses a plan whose rows would not be the same from the same inputs.
+///
+/// # Errors
+/// `Input` with every function and what to use instead.
+pub fn steady(path: &str, sql: &str, traps: &[(String, &'static str)]) -> Result<()> {
+    let problems: Vec<Problem> = traps
+        .iter()
+        .map(|(name, why)| text::problem_at_word(path, sql, name, Message::new(why, &[name])))
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(fail(Kind::Input, "models_invalid", &[]).with_problems(problems))
+}
+
 /// Refuses a plan in which a protected column goes where it must not.
 ///
 /// # Errors

@@ -2,14 +2,19 @@
 
 use std::fmt::Display;
 
+use arrow::array::AsArray;
+
 use crate::config::Site;
 use crate::contract::{Contract, Origin};
-use crate::engine::Bounds;
+use crate::engine::{Bounds, Session};
 use crate::error::{Result, io_error};
 use crate::lake::{Lake, Release};
 use crate::message::{Language, Message};
 use crate::model::pinned;
 use crate::workbook::{Facts, Page, Workbook};
+
+/// The product that says which counties deliver.
+const HEALTH: &str = "indicator.data_health";
 
 /// Runs a workbook on a release.
 ///
@@ -28,7 +33,10 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
         site_title: [settings.title_zh.clone(), settings.title_en.clone()],
         synthetic: settings.synthetic,
         off: release.off.clone(),
-        notes: origin_notes(contracts).chain(held_notes(release)).collect(),
+        notes: origin_notes(contracts)
+            .chain(held_notes(release))
+            .chain(late_notes(&session, release, limits.query_rows).await?)
+            .collect(),
     };
     workbook.run(&session, &facts, limits.query_rows).await
 }
@@ -51,6 +59,24 @@ pub async fn write(site: &Site, lake: &Lake, name: &str, release: &Release, cont
 /// Rows older than the release are said to be.
 fn held_notes(release: &Release) -> impl Iterator<Item = [String; 2]> {
     release.held.keys().map(|model| note("note_held", &[model]))
+}
+
+/// Counties whose rows are missing are said to be: their numbers are unknown, not zero.
+async fn late_notes(session: &Session, release: &Release, limit: usize) -> Result<Vec<[String; 2]>> {
+    if !release.tables.contains_key(HEALTH) {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT arrow_cast(county, 'Utf8'), arrow_cast(last_day, 'Utf8') FROM {HEALTH} WHERE state <> 'fresh' ORDER BY county"
+    );
+    let late = session.query("pages", &sql, limit).await?;
+    let mut notes = Vec::new();
+    for batch in &late.batches {
+        let (counties, days) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+        let named = counties.iter().flatten().zip(days.iter().flatten());
+        notes.extend(named.map(|(county, day)| note("note_late", &[&county, &day])));
+    }
+    Ok(notes)
 }
 
 /// A constant origin is an assumption; every product prints its reason.
