@@ -2,64 +2,90 @@
 
 use std::path::Path;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 
+use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::output::Output;
 use crate::cli::print::Printer;
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::model::pinned;
+use crate::time::{Calendar, Clock, calendar};
 
 /// Show how far behind each feed and county is
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Day at whose end it is judged, the day before today by default
+    #[arg(long, value_name = "DAY", id = "at_day")]
+    at: Option<String>,
     #[command(flatten)]
     output: Output,
 }
 
-/// A row for each contract, as its files came, and one for each county, as its calls did. What stands in
+/// A row for each contract, as its files came, against the day; what has no days is not late. What stands in
 /// the release counts, since that is what pages show.
-const FEEDS: &str = "SELECT 'feed' AS what, contract AS name, CAST(NULL AS VARCHAR) AS state, max(last_day) AS last_day, \
-    CAST(NULL AS BIGINT) AS days_behind, max(ingested_at) AS received_at, CAST(NULL AS BIGINT) AS observed, \
-    CAST(NULL AS DOUBLE) AS expected, CAST(NULL AS VARCHAR) AS volume FROM ops.ingest WHERE action IN ('stored', 'resent') GROUP BY contract";
+fn feeds(day: i32) -> String {
+    let behind = format!("greatest({day} - arrow_cast(max(last_day), 'Int32'), 0)");
+    let state = bands(&behind);
+    format!(
+        "SELECT 'feed' AS what, contract AS name, CASE WHEN max(last_day) IS NOT NULL THEN {state} END AS state, \
+         max(last_day) AS last_day, CAST({behind} AS BIGINT) AS days_behind, max(ingested_at) AS received_at, \
+         CAST(NULL AS BIGINT) AS observed, CAST(NULL AS DOUBLE) AS expected, CAST(NULL AS VARCHAR) AS volume \
+         FROM ops.ingest WHERE action IN ('stored', 'resent') GROUP BY contract"
+    )
+}
+
+/// The words for days behind, as `indicator.data_health` has them.
+fn bands(behind: &str) -> String {
+    format!(
+        "CASE WHEN {behind} >= 7 THEN 'silent' WHEN {behind} >= 3 THEN 'stale' WHEN {behind} >= 1 THEN 'late' ELSE 'fresh' END"
+    )
+}
+
+/// A row for each county, as its calls came, against the others.
 const COUNTIES: &str = "SELECT 'county', county, state, last_day, days_behind, CAST(NULL AS TIMESTAMP), observed, expected, volume \
     FROM indicator.data_health";
 
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let release = opened.release(None).await?;
-    let limits = &opened.site.settings.limits;
-    let session = pinned::session(&opened.lake, Bounds::from(limits), &release).await?;
-    let there = |table: &str| release.tables.contains_key(table);
-    let parts = [(FEEDS, "ops.ingest"), (COUNTIES, "indicator.data_health")];
-    let parts: Vec<&str> = parts
-        .iter()
-        .filter(|(_, table)| there(table))
-        .map(|(sql, _)| *sql)
-        .collect();
+    let settings = &opened.site.settings;
+    let day = match &args.at {
+        Some(text) => calendar::day(text).ok_or_else(|| fail(Kind::Input, "not_a_day", &[text]))?,
+        None => {
+            let today = Calendar::new(&settings.site.timezone, &settings.site.day_cutoff);
+            let today = today.and_then(|calendar| calendar.day_and_hour(SystemClock.now()));
+            today.map_or(0, |(day, _)| day) - 1
+        }
+    };
+    let limit = settings.limits.query_rows;
+    let session = pinned::session(&opened.lake, Bounds::from(&settings.limits), &release).await?;
+    let parts = [
+        (feeds(day), "ops.ingest"),
+        (COUNTIES.to_owned(), "indicator.data_health"),
+    ];
+    let there = parts.iter().filter(|(_, table)| release.tables.contains_key(*table));
+    let parts: Vec<&str> = there.map(|(sql, _)| sql.as_str()).collect();
     if parts.is_empty() {
         return Err(fail(Kind::Missing, "no_release_yet", &[]).hint("no_release_hint", &[]));
     }
-    let sql = format!(
-        "SELECT * FROM ({}) AS f ORDER BY what DESC, name",
-        parts.join(" UNION ALL ")
-    );
-    let table = session.query("freshness", &sql, limits.query_rows).await?;
+    let all = format!("SELECT * FROM ({}) AS f", parts.join(" UNION ALL "));
+    let table = session
+        .query("freshness", &format!("{all} ORDER BY what DESC, name"), limit)
+        .await?;
     args.output.write(&table, printer)?;
-    let behind = "SELECT arrow_cast(county, 'Utf8') FROM indicator.data_health WHERE state <> 'fresh' OR volume = 'low' ORDER BY county";
-    if there("indicator.data_health") {
-        let late = session.query("freshness", behind, limits.query_rows).await?;
-        let names = late.batches.iter().flat_map(|batch| {
-            let names = batch.column(0).as_string::<i32>();
-            (0..names.len())
-                .map(|row| names.value(row).to_owned())
-                .collect::<Vec<_>>()
-        });
-        let names: Vec<String> = names.collect();
-        if !names.is_empty() {
-            return Err(fail(Kind::Check, "counties_behind", &[&names.join(", ")]).hint("counties_behind_hint", &[]));
-        }
+    let behind = format!(
+        "SELECT DISTINCT arrow_cast(name, 'Utf8') AS name FROM ({all}) AS b WHERE state <> 'fresh' OR volume = 'low' ORDER BY name"
+    );
+    let late = session.query("freshness", &behind, limit).await?;
+    let names = late
+        .batches
+        .iter()
+        .flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten());
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(fail(Kind::Check, "counties_behind", &[&names.join(", ")]).hint("counties_behind_hint", &[]))
 }

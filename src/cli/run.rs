@@ -1,5 +1,6 @@
 //! `fenghuo run`: plan, ingest, build, check, release, pages.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::open::Opened;
@@ -30,12 +31,8 @@ pub(super) async fn pipeline(opened: &Opened, name: &str, printer: &Printer) -> 
 
 /// Says what a run did.
 pub(super) fn told(outcome: &Outcome, printer: &Printer) {
-    let mut reasons: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
-    for (model, input) in &outcome.off {
-        reasons.entry(input).or_default().push(model);
-    }
-    for (input, models) in reasons {
-        printer.say("models_off", &[&models.join(", "), &input]);
+    for line in switched_off(&outcome.off, printer) {
+        printer.line(&line);
     }
     let key = if outcome.published {
         "release_published"
@@ -68,4 +65,16 @@ pub(super) fn told(outcome: &Outcome, printer: &Printer) {
     for page in &outcome.pages {
         printer.say("page_written", &[page]);
     }
+}
+
+/// What is switched off, a line for each missing input.
+pub(super) fn switched_off(off: &BTreeMap<String, String>, printer: &Printer) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (model, input) in off {
+        reasons.entry(input).or_default().push(model);
+    }
+    let lines = reasons.into_iter();
+    lines
+        .map(|(input, models)| printer.words("models_off", &[&models.join(", "), &input]))
+        .collect()
 }

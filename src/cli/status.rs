@@ -6,11 +6,13 @@ use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::output::drawn;
 use crate::cli::print::Printer;
+use crate::cli::run::switched_off;
 use crate::engine::Bounds;
 use crate::error::Result;
 use crate::model::pinned;
 use crate::pipeline::files::contracts;
 use crate::pipeline::leftovers::leftovers;
+use crate::pipeline::record;
 use crate::time::Clock;
 
 /// Show the last run, the release and its warnings on one screen
@@ -22,7 +24,7 @@ const PARTS: [(&str, &[&str], &str); 4] = [
     (
         "status_runs",
         &["ops.run"],
-        "SELECT run_id, pipeline, status, release, \
+        "SELECT run_id, pipeline, act, status, release, \
          CAST((arrow_cast(ended_at, 'Int64') - arrow_cast(started_at, 'Int64')) / 1000000 AS BIGINT) AS seconds \
          FROM ops.run ORDER BY started_at DESC LIMIT 5",
     ),
@@ -85,8 +87,20 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
             ));
         }
     }
-    for (model, input) in &release.off {
-        screen.push_str(&format!("{}\n", printer.words("models_off", &[model, input])));
+    for line in switched_off(&release.off, printer) {
+        screen.push_str(&format!("{line}\n"));
+    }
+    for (run_id, lines) in opened.lake.journals()? {
+        // of a run under way, or of one that was cut off: the lease tells which
+        if let Some((head, steps)) = record::told(&lines) {
+            let free = opened.lake.lease("site", 0).await.is_ok();
+            let key = if free { "status_cut_off" } else { "status_runs_now" };
+            let step = steps.last().map(|step| step.name.as_str()).unwrap_or_default();
+            screen.push_str(&format!(
+                "{}\n",
+                printer.words(key, &[&run_id, &head.pipeline, &steps.len(), &step])
+            ));
+        }
     }
     printer.data(&screen)
 }

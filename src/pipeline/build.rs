@@ -105,7 +105,15 @@ impl Run<'_> {
             digest: None,
         };
         let mut builder = Builder::new(self.lake, &session, commit, parameters.clone(), classes(contracts));
-        let held = BTreeMap::new();
+        // what this run is not about stays switched off or held as it was
+        let others = |all: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+            let is_other =
+                |name: &String| models.get(name).is_some() && !plan.steps.iter().any(|(planned, _)| planned == name);
+            let others = all.iter().filter(|(name, _)| is_other(name));
+            others.map(|(name, why)| (name.clone(), why.clone())).collect()
+        };
+        outcome.off.extend(last.iter().flat_map(|last| others(&last.off)));
+        let held = last.iter().flat_map(|last| others(&last.held)).collect();
         let mut building = Building {
             run: self,
             models,

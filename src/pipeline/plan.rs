@@ -216,6 +216,12 @@ fn step(
         if is_source(input) && !sources.contains_key(input) && !unread.contains(input) {
             return Step::Off(input.clone());
         }
+        // a model outside this run that is not in the release either
+        let is_there = due.contains_key(input) || last.is_some_and(|last| last.tables.contains_key(input));
+        if !is_source(input) && !is_there {
+            let why = last.and_then(|last| last.off.get(input)).unwrap_or(input);
+            return Step::Off(why.clone());
+        }
     }
     let Some(entry) = last.and_then(|last| last.tables.get(&model.name)) else {
         return Step::Build(Reason::Missing);

@@ -149,6 +149,20 @@ fn a_newcomer_takes_a_file_of_calls_to_a_map() {
 }
 
 #[test]
+fn three_nights_of_an_operator_run_as_printed() {
+    let Some(feed) = crate::support::shared("calls/san_antonio_increments") else {
+        return;
+    };
+    execute_in("docs/guide/operate.md", |dir| {
+        let site = dir.join("site");
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sites/san_antonio"), &site);
+        crate::support::write_key(&site);
+        std::fs::create_dir_all(site.join("inbox")).expect("a folder");
+        copy(&feed, &dir.join("feed"));
+    });
+}
+
+#[test]
 fn the_matcher_knows_a_difference() {
     let expected = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
     assert!(fits(&expected(&["a … c", "…"]), &["a b c", "d", "e"]));

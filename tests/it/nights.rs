@@ -40,9 +40,9 @@ fn a_retry_does_what_was_left_undone_and_nothing_else() {
     let said = |arguments: &[&str]| text(&run(&[&["--site", &city.path(), "--lang", "en"], arguments].concat()).stderr);
     assert!(said(&["retry"]).contains("left nothing undone"));
     // a model that cannot be built and a file that cannot be read
-    let model = city.site.path().join("sql/risk/hot_cell.sql");
+    let model = city.site.path().join("sql/mart/feed_gap.sql");
     std::fs::create_dir_all(model.parent().expect("a folder")).expect("a folder");
-    let broken = "-- 热点。 Hot cells.\n-- @grain cell\nSELECT cell, 1 / (count(*) - count(*)) AS boom FROM mart.citizen_alarm GROUP BY cell\n";
+    let broken = "-- 缺口。 Gaps.\n-- @grain feed\nSELECT feed, 1 / (count(*) - count(*)) AS boom FROM mart.feed_day GROUP BY feed\n";
     std::fs::write(&model, broken).expect("a model");
     let late = city.site.path().join("inbox/alarm/late.csv");
     std::fs::write(&late, "no,header,of,ours\n1,2,3,4\n").expect("a file");
@@ -79,6 +79,30 @@ fn a_retry_does_what_was_left_undone_and_nothing_else() {
     assert_eq!(read, ["inbox/alarm/late.csv"]);
     std::fs::remove_file(city.site.path().join("inbox/alarm/d2.csv")).expect("a file");
     assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+    // of a run that failed one model alone, that model is built, and nothing else is said to be otherwise
+    let off = |city: &City| newest(city)["off"].clone();
+    let before = off(&city);
+    assert!(before.as_object().is_some_and(|off| off.len() > 3), "{before}");
+    std::fs::write(&model, broken).expect("a model");
+    assert!(!run(&["--site", &city.path(), "run", "nightly"]).status.success());
+    std::fs::remove_file(&model).expect("a model");
+    ok(&["--site", &city.path(), "retry"]);
+    assert_eq!((off(&city), newest(&city).get("held")), (before, None));
+    let sql = "SELECT name FROM ops.step WHERE kind = 'build' AND run_id = (SELECT max(run_id) FROM ops.step)";
+    let built: Vec<_> = rows(city.site.path(), sql)
+        .iter()
+        .map(|row| word(row, "name"))
+        .collect();
+    assert_eq!(built, ["mart.feed_gap"]);
+}
+
+/// The newest release.
+fn newest(city: &City) -> Value {
+    let folder = city.site.path().join("lake/releases");
+    let numbers = std::fs::read_dir(&folder).expect("releases").flatten();
+    let number = numbers.filter_map(|entry| entry.path().file_stem()?.to_str()?.parse::<u64>().ok());
+    let path = folder.join(format!("{}.json", number.max().expect("a release")));
+    serde_json::from_slice(&std::fs::read(path).expect("a release")).expect("JSON")
 }
 
 #[test]

@@ -12,6 +12,11 @@ pub(super) fn adapter(plan: &Plan, to: &str) -> Option<String> {
         "core.dispatch" => (DISPATCH_HEAD, dispatch(plan)),
         _ => return None,
     };
+    // a day without rows of its own cannot be built by itself
+    let head = match plan.column("reported_at") {
+        Some(_) => head.replace("-- @grain alarm_id\n", "-- @grain alarm_id\n-- @incremental biz_date\n"),
+        None => head.to_owned(),
+    };
     let last = match to {
         "core.alarm" if plan.column("category").is_some() => "LEFT JOIN ref.category AS c ON c.code = a.category\n",
         "core.camera" => "QUALIFY a.ingested_at = max(a.ingested_at) OVER (PARTITION BY a.county)\n",

@@ -1,5 +1,6 @@
--- 警情：每次呼叫一行（草稿）。 One row per call for service. A draft of `fenghuo contract infer`: check every guess.
+-- 警情：每次呼叫一行。 One row per call for service.
 -- @grain alarm_id
+-- @incremental biz_date
 -- @check not_null(alarm_id, reported_at, biz_date, county)
 -- @check unique(alarm_id)
 -- @check accepted(origin, 'citizen', 'police', 'sensor', 'other_agency', 'unknown')

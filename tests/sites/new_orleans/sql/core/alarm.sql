@@ -1,5 +1,6 @@
 -- 警情：每次呼叫一行。 One row per call for service.
 -- @grain alarm_id
+-- @incremental biz_date
 -- @check not_null(alarm_id, reported_at, biz_date, county)
 -- @check unique(alarm_id)
 SELECT
