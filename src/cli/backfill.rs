@@ -55,6 +55,10 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         // each month is a run of its own, with its own name and release
         opened.run(&key)?.month(&backfill, month, days.clone(), printer).await?;
     }
+    if months.is_empty() {
+        printer.say("backfill_nothing", &[&backfill.name]);
+        return Ok(());
+    }
     printer.say("backfill_done", &[&backfill.name, &months.len()]);
     Ok(())
 }

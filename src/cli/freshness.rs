@@ -43,9 +43,15 @@ fn bands(behind: &str) -> String {
     )
 }
 
-/// A row for each county, as its calls came, against the others.
-const COUNTIES: &str = "SELECT 'county', county, state, last_day, days_behind, CAST(NULL AS TIMESTAMP), observed, expected, volume \
-    FROM indicator.data_health";
+/// A row for each county, as its calls came, against the day: where all fell silent together, none stands out.
+fn counties(day: i32) -> String {
+    let behind = format!("greatest({day} - arrow_cast(last_day, 'Int32'), 0)");
+    format!(
+        "SELECT 'county', county, {} AS state, last_day, CAST({behind} AS BIGINT), CAST(NULL AS TIMESTAMP), observed, \
+         expected, volume FROM indicator.data_health",
+        bands(&behind)
+    )
+}
 
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
@@ -61,10 +67,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     };
     let limit = settings.limits.query_rows;
     let session = pinned::session(&opened.lake, Bounds::from(&settings.limits), &release).await?;
-    let parts = [
-        (feeds(day), "ops.ingest"),
-        (COUNTIES.to_owned(), "indicator.data_health"),
-    ];
+    let parts = [(feeds(day), "ops.ingest"), (counties(day), "indicator.data_health")];
     let there = parts.iter().filter(|(_, table)| release.tables.contains_key(*table));
     let parts: Vec<&str> = there.map(|(sql, _)| sql.as_str()).collect();
     if parts.is_empty() {

@@ -12,6 +12,7 @@ mod freshness;
 mod ingest;
 mod init;
 mod key;
+mod lineage;
 mod open;
 mod output;
 mod plan;
@@ -68,6 +69,7 @@ enum Command {
     Retry(retry::Args),
     Backfill(backfill::Args),
     Diff(diff::Args),
+    Lineage(lineage::Args),
     Freshness(freshness::Args),
     Schedule(schedule::Args),
     Query(query::Args),
@@ -196,6 +198,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Diff(args) => diff::run(args, site, printer).await,
         Command::Freshness(args) => freshness::run(args, site, printer).await,
         Command::Schedule(args) => schedule::run(args, site, printer).await,
+        Command::Lineage(args) => lineage::run(args, site, printer).await,
         Command::Query(args) => query::run(args, site, printer).await,
         Command::Release(args) => release::run(args, site, printer).await,
         Command::Table(args) => table::run(args, site, printer).await,

@@ -34,20 +34,6 @@ pub(super) fn told(outcome: &Outcome, printer: &Printer) {
     for line in switched_off(&outcome.off, printer) {
         printer.line(&line);
     }
-    let key = if outcome.published {
-        "release_published"
-    } else {
-        "release_kept"
-    };
-    printer.say(
-        key,
-        &[
-            &outcome.release,
-            &outcome.built.len(),
-            &outcome.kept,
-            &outcome.digest.get(..16).unwrap_or_default(),
-        ],
-    );
     for change in &outcome.changes {
         if change.table.starts_with("warning.") {
             printer.say(

@@ -60,6 +60,18 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
             &[&release.release, &release.made_at, &release.tables.len(), &digest]
         )
     );
+    for (run_id, lines) in opened.lake.journals()? {
+        // of a run under way, or of one that was cut off: the lease tells which
+        if let Some((head, steps)) = record::told(&lines) {
+            let free = opened.lake.lease("site", 0).await.is_ok();
+            let key = if free { "status_cut_off" } else { "status_runs_now" };
+            let step = steps.last().map(|step| step.name.as_str()).unwrap_or_default();
+            screen.push_str(&format!(
+                "{}\n",
+                printer.words(key, &[&run_id, &head.pipeline, &steps.len(), &step])
+            ));
+        }
+    }
     for (title, tables, sql) in PARTS {
         let there = tables
             .iter()
@@ -89,18 +101,6 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     }
     for line in switched_off(&release.off, printer) {
         screen.push_str(&format!("{line}\n"));
-    }
-    for (run_id, lines) in opened.lake.journals()? {
-        // of a run under way, or of one that was cut off: the lease tells which
-        if let Some((head, steps)) = record::told(&lines) {
-            let free = opened.lake.lease("site", 0).await.is_ok();
-            let key = if free { "status_cut_off" } else { "status_runs_now" };
-            let step = steps.last().map(|step| step.name.as_str()).unwrap_or_default();
-            screen.push_str(&format!(
-                "{}\n",
-                printer.words(key, &[&run_id, &head.pipeline, &steps.len(), &step])
-            ));
-        }
     }
     printer.data(&screen)
 }

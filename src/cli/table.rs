@@ -31,11 +31,33 @@ enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Remove the files that no release in keep shows
+    Vacuum {
+        /// Show what would go, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let (columns, output): (Vec<(&str, ArrayRef)>, &Output) = match &args.verb {
+        Verb::Vacuum { dry_run, output } => {
+            let key = opened.key()?;
+            let waste = opened.run(&key)?.sweep(*dry_run).await?;
+            let columns = vec![
+                ("table", texts(waste.iter().map(|waste| waste.table.clone()).collect())),
+                (
+                    "location",
+                    texts(waste.iter().map(|waste| waste.location.clone()).collect()),
+                ),
+                ("files", numbers(waste.iter().map(|waste| waste.files).collect())),
+                ("bytes", numbers(waste.iter().map(|waste| waste.bytes).collect())),
+            ];
+            (columns, output)
+        }
         Verb::List { output } => {
             let mut tables = Vec::new();
             for name in opened.lake.table_names().await? {

@@ -125,6 +125,10 @@ pub struct Limits {
     pub step_attempts: u32,
     /// Seconds before it is tried again, doubled each time.
     pub step_wait_seconds: u64,
+    /// Days for which what a release shows is kept.
+    pub keep_days: i64,
+    /// Hours after which a file that no version shows belongs to nobody.
+    pub orphan_hours: i64,
     /// Partitions of a query plan; fixed so that plans do not depend on the machine.
     pub target_partitions: usize,
 }

@@ -2,6 +2,7 @@
 //! bounds. It does not know where tables come from.
 
 mod fault;
+pub mod lineage;
 pub mod session;
 pub mod taint;
 mod traps;

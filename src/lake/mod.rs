@@ -17,6 +17,7 @@ mod stage;
 mod stats;
 mod store;
 pub mod table;
+pub mod upkeep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -156,7 +156,10 @@ impl Lake {
 
     /// The places of a table that hold one, oldest first. A place without a first commit was never born: a
     /// disk that was full leaves such, and the next birth takes it.
-    async fn locations(&self, name: &str) -> Result<Vec<String>> {
+    ///
+    /// # Errors
+    /// `Unavailable` where the lake cannot be listed.
+    pub async fn locations(&self, name: &str) -> Result<Vec<String>> {
         let folder = self.object(&format!("tables/{}", name.replace('.', "/")))?;
         let listed = self
             .store

@@ -45,6 +45,15 @@ impl Finding {
         self.fails() && !self.warns
     }
 
+    /// Its rows as text; of so many that they were not all counted, at least how many.
+    pub fn counted(&self) -> String {
+        if self.rows >= COUNTED {
+            format!("≥ {}", self.rows)
+        } else {
+            self.rows.to_string()
+        }
+    }
+
     fn new<C>(path: &str, rule: &Rule<C>, check: String, found: (u64, String)) -> Finding {
         Finding {
             path: path.to_owned(),

@@ -7,6 +7,7 @@
 pub mod build;
 pub mod check;
 pub mod header;
+pub mod lineage;
 pub mod load;
 pub mod pinned;
 pub mod rules;

@@ -5,10 +5,22 @@
 
 use crate::engine::{Bounds, Session};
 use crate::error::Result;
-use crate::lake::{Lake, Release};
+use crate::lake::{Lake, Release, Table};
 
 /// Run records are read at their head, since the run that published a release ends after it.
 pub const RECORDS: [&str; 3] = ["ops.run", "ops.step", "ops.check"];
+
+/// A session on opened tables, for the program's own questions.
+///
+/// # Errors
+/// `Unavailable` where a table's log cannot be read.
+pub async fn on(bounds: Bounds, tables: &[&Table]) -> Result<Session> {
+    let session = Session::new(bounds)?;
+    for table in tables {
+        session.register(table.name(), table.provider(session.state()).await?)?;
+    }
+    Ok(session)
+}
 
 /// A session on the tables of `release`.
 ///

@@ -9,7 +9,7 @@ use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail};
 use crate::lake::days::{DAY, Span};
 use crate::message::Message;
-use crate::model::Models;
+use crate::model::{Models, pinned};
 use crate::pipeline::record::Act;
 use crate::pipeline::run::{Only, Request, Run, Watch};
 use crate::time::calendar;
@@ -70,8 +70,7 @@ impl Run<'_> {
         let Some(table) = self.lake.table("ops.run").await? else {
             return Ok(BTreeSet::new());
         };
-        let session = Session::new(Bounds::from(&self.site.settings.limits))?;
-        session.register(table.name(), table.provider(session.state()).await?)?;
+        let session = pinned::on(Bounds::from(&self.site.settings.limits), &[&table]).await?;
         let sql = "SELECT DISTINCT arrow_cast(part_of, 'Utf8') FROM ops.run WHERE act = 'backfill' AND status = 'ok'";
         let limit = self.site.settings.limits.query_rows;
         let found = session.query("backfill", sql, limit).await?;

@@ -326,7 +326,7 @@ impl Building<'_, '_> {
             holds |= finding.holds();
             if finding.fails() && finding.warns {
                 self.watch
-                    .said(Message::new("check_warns", &[&finding.check, &finding.rows]));
+                    .said(Message::new("check_warns", &[&finding.check, &finding.counted()]));
             }
             self.record.checks.push(finding);
         }

@@ -24,7 +24,7 @@ pub enum Dirt {
 }
 
 /// A state of a table, `location@version`.
-fn state(text: &str) -> Option<(&str, u64)> {
+pub(super) fn state(text: &str) -> Option<(&str, u64)> {
     let (location, version) = text.rsplit_once('@')?;
     Some((location, version.parse().ok()?))
 }

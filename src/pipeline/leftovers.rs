@@ -9,11 +9,12 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use crate::config::Site;
 use crate::contract::Contract;
-use crate::engine::{Bounds, Session};
+use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::ingest::arrival::{self, Arrival};
 use crate::ingest::tables;
 use crate::lake::Lake;
+use crate::model::pinned;
 use crate::pipeline::files::{Assigned, assign};
 use crate::pipeline::purge::HOUR_MICROS;
 
@@ -60,8 +61,7 @@ async fn read_before(lake: &Lake, site: &Site) -> Result<HashMap<(String, i64), 
     if table.rows()? == 0 {
         return Ok(found);
     }
-    let session = Session::new(Bounds::from(&site.settings.limits))?;
-    session.register(table.name(), table.provider(session.state()).await?)?;
+    let session = pinned::on(Bounds::from(&site.settings.limits), &[&table]).await?;
     let sql = format!(
         "SELECT arrow_cast(file, 'Utf8') AS file, bytes, max(ingested_at) AS at FROM {} \
          WHERE action IN ('stored', 'resent', 'received_again') GROUP BY file, bytes",

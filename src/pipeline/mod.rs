@@ -19,6 +19,7 @@ pub mod renew;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod upkeep;
 
 pub use definition::Definition;
 pub use plan::{Plan, Reason};

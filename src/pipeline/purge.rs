@@ -11,10 +11,11 @@ use arrow::datatypes::TimestampMicrosecondType;
 
 use crate::config::settings::Limits;
 use crate::contract::Contract;
-use crate::engine::{Bounds, Session};
+use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail, io_error};
 use crate::ingest::{Looked, Source, arrival, batch, sources_in};
 use crate::lake::{Lake, Release};
+use crate::model::pinned;
 use crate::pipeline::files::Assigned;
 use crate::pipeline::record::Record;
 use crate::pipeline::run::{Outcome, Run};
@@ -31,8 +32,7 @@ async fn stored(lake: &Lake, release: &Release, limits: &Limits) -> Result<HashM
     let table = lake
         .table_at(crate::ingest::tables::INGEST, &entry.location, entry.version)
         .await?;
-    let session = Session::new(Bounds::from(limits))?;
-    session.register(table.name(), table.provider(session.state()).await?)?;
+    let session = pinned::on(Bounds::from(limits), &[&table]).await?;
     let sql = format!(
         "SELECT arrow_cast(batch_id, 'Utf8') AS batch_id, max(ingested_at) AS at FROM {} GROUP BY batch_id",
         table.name()

@@ -11,11 +11,12 @@ use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use crate::contract::{Contract, Land, Protect};
-use crate::engine::{Bounds, Session};
+use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::ingest::batch::layout;
 use crate::lake::shape::conform;
 use crate::lake::{Commit, Table, crash};
+use crate::model::pinned;
 use crate::pipeline::run::Run;
 use crate::protect::{Renewal, SiteKey, TokenClass};
 
@@ -107,8 +108,7 @@ impl Run<'_> {
         renewals: &BTreeMap<String, Renewal>,
         commit: &Commit,
     ) -> Result<u64> {
-        let session = Session::new(Bounds::from(&self.site.settings.limits))?;
-        session.register(table.name(), table.provider(session.state()).await?)?;
+        let session = pinned::on(Bounds::from(&self.site.settings.limits), &[&*table]).await?;
         let schema = table.schema()?;
         let names: Vec<String> = schema
             .fields()

@@ -6,10 +6,10 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
 
 use crate::config::Site;
-use crate::engine::{Bounds, Session};
+use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::lake::{Lake, Release};
-use crate::model::Models;
+use crate::model::{Models, pinned};
 use crate::pipeline::record::{Act, Head, StepRecord, told};
 use crate::pipeline::run::{Only, Request};
 
@@ -44,10 +44,7 @@ async fn newest(site: &Site, lake: &Lake, run_id: Option<&str>) -> Result<Option
     let (Some(runs), Some(steps)) = (lake.table("ops.run").await?, lake.table("ops.step").await?) else {
         return Ok(None);
     };
-    let session = Session::new(Bounds::from(&site.settings.limits))?;
-    for table in [&runs, &steps] {
-        session.register(table.name(), table.provider(session.state()).await?)?;
-    }
+    let session = pinned::on(Bounds::from(&site.settings.limits), &[&runs, &steps]).await?;
     let named = run_id.map_or_else(String::new, |id| format!("AND run_id = '{}'", id.replace('\'', "''")));
     let sql = format!(
         "WITH newest AS (SELECT run_id, pipeline, status, clock_at, started_at FROM ops.run \

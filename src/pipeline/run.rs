@@ -153,12 +153,18 @@ impl Run<'_> {
     pub async fn pipeline(&self, request: &Request, watch: &dyn Watch) -> Result<Outcome> {
         let name = &request.pipeline;
         let definition = Definition::load(self.site, name)?;
-        let contracts = contracts(self.site)?;
-        let models = Models::load(self.site)?;
-        definition.known(name, self.site, &contracts, &models)?;
         let wait = self.site.settings.limits.lease_wait_seconds;
         let lease = self.lake.lease("site", wait).await?;
         let mut record = Record::begin(self.lake, self.clock, self.head(request, lease.fence())).await?;
+        let (contracts, models) = match self.loaded(&definition, name) {
+            Ok(loaded) => loaded,
+            // a night that could not begin was one all the same: it is told of, and can be repeated
+            Err(error) => {
+                record.step("plan", name, "failed", 0, error.render(Language::English))?;
+                record.end(self.lake, "failed", 0).await?;
+                return Err(error);
+            }
+        };
         let mut outcome = Outcome::default();
         let mut files: Vec<Assigned> = assign(self.site, &contracts).await?;
         files.retain(|file| definition.ingests(&file.contract));
@@ -181,7 +187,10 @@ impl Run<'_> {
             Err(error) => (Vec::new(), Err(error)),
         };
         let published = match built {
-            Ok(built) => self.release(&models, name, built, &mut record, &mut outcome).await,
+            Ok(built) => {
+                self.release(&models, name, built, &mut record, &mut outcome, watch)
+                    .await
+            }
             Err(error) => Err(error),
         };
         let sound = !record.checks.iter().any(Finding::holds) && outcome.failed.is_empty();
@@ -209,6 +218,14 @@ impl Run<'_> {
             return Err(checks_failed(held.len(), &run.checks));
         }
         partial(refused, outcome)
+    }
+
+    /// The contracts and models of a pipeline, as they must be for it to begin.
+    fn loaded(&self, definition: &Definition, name: &str) -> Result<(Vec<Contract>, Models)> {
+        let contracts = contracts(self.site)?;
+        let models = Models::load(self.site)?;
+        definition.known(name, self.site, &contracts, &models)?;
+        Ok((contracts, models))
     }
 
     /// Ingests files alone, under the site lease.
@@ -302,6 +319,11 @@ impl Run<'_> {
             ..before
         };
         self.lake.publish(&release).await?;
+        // what people look at is taken back as well
+        let contracts = contracts(self.site)?;
+        for page in Definition::load(self.site, &release.pipeline)?.workbooks {
+            pages::write(self.site, self.lake, &page, &release, &contracts).await?;
+        }
         Ok(release)
     }
 
@@ -312,6 +334,7 @@ impl Run<'_> {
         built: Built,
         record: &mut Record<'_>,
         outcome: &mut Outcome,
+        watch: &dyn Watch,
     ) -> Result<BTreeMap<String, String>> {
         let Built { last, mut tables, held } = built;
         let last = last.as_ref();
@@ -331,6 +354,7 @@ impl Run<'_> {
         if let Some(last) = last.filter(|_| same) {
             (outcome.release, outcome.digest) = (last.release, last.digest.clone());
             record.step("release", &last.release.to_string(), "kept", 0, String::new())?;
+            watch.said(held_now("release_kept", outcome));
             return Ok(held);
         }
         // a first run whose every model is held has nothing to show
@@ -359,6 +383,7 @@ impl Run<'_> {
             release.tables.len() as u64,
             String::new(),
         )?;
+        watch.said(held_now("release_published", outcome));
         if let Some(then) = last {
             let two = Two {
                 site: self.site,
@@ -409,6 +434,12 @@ pub fn parameters(site: &Site) -> BTreeMap<String, String> {
     BTreeMap::from([("response_reading".to_owned(), reading.to_owned())])
 }
 
+/// Which release holds now: said also where the run ends in an error.
+fn held_now(key: &'static str, outcome: &Outcome) -> Message {
+    let digest = outcome.digest.get(..16).unwrap_or_default();
+    Message::new(key, &[&outcome.release, &outcome.built.len(), &outcome.kept, &digest])
+}
+
 /// The first failure of a model with what is wrong with the others, under its own kind.
 fn models_failed(mut failed: Vec<(String, Error)>) -> Option<Error> {
     if failed.len() < 2 {
@@ -441,7 +472,7 @@ fn checks_failed(held: usize, checks: &[Finding]) -> Error {
             line: finding.line,
             column: 0,
         },
-        message: Message::new("check_failed", &[&finding.check, &finding.rows]),
+        message: Message::new("check_failed", &[&finding.check, &finding.counted()]),
         excerpt: None,
     });
     fail(Kind::Check, "checks_failed", &[&held])

@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use croner::Cron;
 
 use crate::config::{Site, text};
-use crate::engine::{Bounds, Session};
+use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::lake::Lake;
 use crate::message::Message;
@@ -199,8 +199,7 @@ async fn stored_since(site: &Site, lake: &Lake, since: i64) -> Result<BTreeSet<S
     let Some(table) = lake.table("ops.ingest").await? else {
         return Ok(BTreeSet::new());
     };
-    let session = Session::new(Bounds::from(&site.settings.limits))?;
-    session.register(table.name(), table.provider(session.state()).await?)?;
+    let session = pinned::on(Bounds::from(&site.settings.limits), &[&table]).await?;
     let sql = format!(
         "SELECT DISTINCT arrow_cast(contract, 'Utf8') FROM ops.ingest WHERE action IN ('stored', 'resent') \
          AND arrow_cast(ingested_at, 'Int64') >= {since}"
@@ -230,8 +229,7 @@ pub async fn done(site: &Site, lake: &Lake) -> Result<BTreeMap<String, BTreeSet<
     let Some(table) = lake.table("ops.run").await? else {
         return Ok(found);
     };
-    let session = Session::new(Bounds::from(&site.settings.limits))?;
-    session.register(table.name(), table.provider(session.state()).await?)?;
+    let session = pinned::on(Bounds::from(&site.settings.limits), &[&table]).await?;
     let sql = "SELECT arrow_cast(pipeline, 'Utf8'), due_at FROM ops.run WHERE due_at IS NOT NULL AND act <> 'retry'";
     let plan = session.plan("schedule", sql).await?;
     let mut rows = session.stream("schedule", sql, plan).await?;

@@ -155,7 +155,10 @@ fn three_nights_of_an_operator_run_as_printed() {
     };
     execute_in("docs/guide/operate.md", |dir| {
         let site = dir.join("site");
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sites/san_antonio"), &site);
+        copy(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sites/san_antonio"),
+            &site,
+        );
         crate::support::write_key(&site);
         std::fs::create_dir_all(site.join("inbox")).expect("a folder");
         copy(&feed, &dir.join("feed"));

@@ -96,6 +96,27 @@ fn a_retry_does_what_was_left_undone_and_nothing_else() {
     assert_eq!(built, ["mart.feed_gap"]);
 }
 
+#[test]
+fn a_run_that_ends_before_it_begins_is_told_of_and_repeated() {
+    let city = town();
+    let model = city.site.path().join("sql/mart/feed_gap.sql");
+    std::fs::create_dir_all(model.parent().expect("a folder")).expect("a folder");
+    std::fs::write(
+        &model,
+        "-- 缺口。 Gaps.\n-- @grain feed\nSELECT feed FORM mart.feed_day GROUP\n",
+    )
+    .expect("a model");
+    let output = run(&["--site", &city.path(), "run", "nightly"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    std::fs::remove_file(&model).expect("a model");
+    ok(&["--site", &city.path(), "retry"]);
+    let statuses: Vec<_> = runs(&city)
+        .iter()
+        .map(|run| word(run, "act") + " " + &word(run, "status"))
+        .collect();
+    assert_eq!(statuses, ["run failed", "retry ok"]);
+}
+
 /// The newest release.
 fn newest(city: &City) -> Value {
     let folder = city.site.path().join("lake/releases");
@@ -136,7 +157,7 @@ fn a_backfill_goes_on_where_it_was_stopped() {
         again.contains("backfill b: 2025-03, 4 days") && !again.contains("backfill b: 2025-02"),
         "{again}"
     );
-    assert!(text(&run(&span).stderr).contains("is done: 0 months"));
+    assert!(text(&run(&span).stderr).contains("was done before"));
     assert_eq!(digests(city.site.path()), before);
     let statuses: Vec<_> = runs(&city)
         .iter()
@@ -306,5 +327,57 @@ fn a_signal_ends_a_run_and_the_next_one_tells_of_it() {
         .map(|run| word(run, "act") + " " + &word(run, "status"))
         .collect();
     assert_eq!(statuses, ["run interrupted", "retry ok"]);
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+}
+
+#[test]
+fn a_sweep_takes_what_no_kept_release_shows_and_nothing_else() {
+    let mut city = town();
+    let settings = city.site.path().join("fenghuo.toml");
+    let written = std::fs::read_to_string(&settings).expect("settings");
+    std::fs::write(&settings, format!("{written}keep_days = 0\norphan_hours = 0\n")).expect("settings");
+    city.night();
+    for night in 1..4_u32 {
+        city.calls(&format!("d{night}.csv"), &[FIRST_DAY + 2 + night], 15);
+        city.correct();
+        city.night();
+    }
+    // what a killed run left, and a table that another SELECT took the place of
+    let orphan = city.site.path().join("lake/tables/core/alarm/1/orphan.parquet");
+    std::fs::write(&orphan, "nobody's").expect("a file");
+    let before = digests(city.site.path());
+    let path = city.path();
+    let sweep = |arguments: &[&str]| -> Vec<Value> {
+        let words = [&["--site", &path, "table", "vacuum", "--output", "json"], arguments].concat();
+        serde_json::from_str(&ok(&words)).expect("JSON")
+    };
+    let files = |found: &[Value]| found.iter().filter_map(|row| row["files"].as_u64()).sum::<u64>();
+    let trial = sweep(&["--dry-run"]);
+    assert!(files(&trial) > 20 && orphan.exists(), "{trial:?}");
+    // killed in the middle, it goes on
+    let killed = fenghuo()
+        .args(["--site", &city.path(), "table", "vacuum"])
+        .env("FENGHUO_CRASH_POINT", "file_removed:5")
+        .output()
+        .expect("starts");
+    assert!(!killed.status.success());
+    assert_eq!(files(&sweep(&[])), files(&trial) - 5);
+    assert!(!orphan.exists() && files(&sweep(&[])) == 0);
+    // the newest release reads as before, and nights go on as if nothing had been removed
+    let kept = rows(city.site.path(), "SELECT count(*) AS n FROM core.alarm");
+    assert!(kept[0]["n"].as_u64() > Some(100), "{kept:?}");
+    assert_eq!(digests(city.site.path()), before);
+    let older = run(&[
+        "--site",
+        &city.path(),
+        "query",
+        "--as-of",
+        "1",
+        "SELECT count(*) FROM core.alarm",
+    ]);
+    assert!(!older.status.success(), "the first release was not kept");
+    city.correct();
+    city.answers("late", FIRST_DAY + 7);
+    city.night();
     assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
 }

@@ -61,6 +61,53 @@ fn error(minute: i64) -> i64 {
     }
 }
 
+/// What became of the moments of a pipeline, by its name and local day and hour.
+type Moments = BTreeMap<(String, u32, u32), Vec<String>>;
+
+/// What stands in the records.
+fn recorded(path: &Path) -> Moments {
+    let found = rows(
+        path,
+        "SELECT pipeline, status, arrow_cast(due_at, 'Int64') AS due FROM ops.run ORDER BY due_at, pipeline",
+    );
+    let mut records = Moments::new();
+    for row in &found {
+        let due = row["due"].as_i64().expect("a moment");
+        let local = Chicago.timestamp_micros(due).single().expect("a moment");
+        let name = row["pipeline"].as_str().expect("a name").to_owned();
+        let status = row["status"].as_str().expect("a status").to_owned();
+        records
+            .entry((name, local.day(), local.hour()))
+            .or_default()
+            .push(status);
+    }
+    records
+}
+
+/// What the calendar and the catch-up of each pipeline ask for.
+fn expected() -> Moments {
+    let mut expected = Moments::new();
+    for day in 1..=30_u32 {
+        // on the ninth, half past two does not exist: it is run when the clock has gone forward
+        let (hour, out) = (if day == 9 { 3 } else { 2 }, [12, 13, 14].contains(&day));
+        let word = |skipped: bool| vec![if skipped { "skipped" } else { "ok" }.to_owned()];
+        // power went at five on the twelfth and came at five on the fifteenth: the newest is caught up
+        let missed = [13, 14].contains(&day);
+        expected.insert(("night".to_owned(), day, hour), word(missed));
+        for hour in [6, 18] {
+            expected.insert(("watch".to_owned(), day, hour), word(false));
+        }
+        let weekday = chrono::NaiveDate::from_ymd_opt(2025, 3, day)
+            .expect("a day")
+            .weekday()
+            .number_from_monday();
+        if (weekday < 6 || day == 8) && day != 5 {
+            expected.insert(("office".to_owned(), day, 9), word(out));
+        }
+    }
+    expected
+}
+
 #[test]
 fn every_moment_of_thirty_days_is_run_once_or_left_out() {
     let (dir, _) = bare_site();
@@ -143,43 +190,10 @@ fn every_moment_of_thirty_days_is_run_once_or_left_out() {
             }
         }
     }
-    // what stands in the records, by local day and hour
-    let found = rows(
-        path,
-        "SELECT pipeline, status, arrow_cast(due_at, 'Int64') AS due FROM ops.run ORDER BY due_at, pipeline",
-    );
-    let mut records: BTreeMap<(String, u32, u32), Vec<String>> = BTreeMap::new();
-    for row in &found {
-        let due = row["due"].as_i64().expect("a moment");
-        let local = Chicago.timestamp_micros(due).single().expect("a moment");
-        let name = row["pipeline"].as_str().expect("a name").to_owned();
-        let status = row["status"].as_str().expect("a status").to_owned();
-        records
-            .entry((name, local.day(), local.hour()))
-            .or_default()
-            .push(status);
-    }
-    println!("{} records of {DAYS} days with {restarts} restarts", found.len());
+    let records = recorded(path);
+    println!("{} moments of {DAYS} days with {restarts} restarts", records.len());
     assert!(restarts > 5);
-    let mut expected: BTreeMap<(String, u32, u32), Vec<String>> = BTreeMap::new();
-    for day in 1..=30_u32 {
-        // on the ninth, half past two does not exist: it is run when the clock has gone forward
-        let (hour, out) = (if day == 9 { 3 } else { 2 }, [12, 13, 14].contains(&day));
-        let word = |skipped: bool| vec![if skipped { "skipped" } else { "ok" }.to_owned()];
-        // power went at five on the twelfth and came at five on the fifteenth: the newest is caught up
-        let missed = [13, 14].contains(&day);
-        expected.insert(("night".to_owned(), day, hour), word(missed));
-        for hour in [6, 18] {
-            expected.insert(("watch".to_owned(), day, hour), word(false));
-        }
-        let weekday = chrono::NaiveDate::from_ymd_opt(2025, 3, day)
-            .expect("a day")
-            .weekday()
-            .number_from_monday();
-        if (weekday < 6 || day == 8) && day != 5 {
-            expected.insert(("office".to_owned(), day, 9), word(out));
-        }
-    }
+    let expected = expected();
     for (moment, statuses) in &expected {
         assert_eq!(records.get(moment), Some(statuses), "{moment:?}");
     }

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use crate::support::{bare_site, fenghuo, text};
+use crate::support::{bare_site, fenghuo, ok, text};
+use crate::town::word;
 
 /// The exit code and the words of a command on a site.
 fn said(site: &Path, arguments: &[&str]) -> (Option<i32>, String) {
@@ -92,4 +93,47 @@ fn models_see_neither_clock_nor_chance() {
             "{expression}: {words}"
         );
     }
+}
+
+#[test]
+fn a_column_leads_back_to_its_sources_and_on_to_what_uses_it() {
+    let site = crate::demo::city();
+    let path = site.display().to_string();
+    let steps = |arguments: &[&str]| -> Vec<(String, String)> {
+        let words = [&["--site", &path, "lineage", "--output", "json"], arguments].concat();
+        let found: Vec<serde_json::Value> = serde_json::from_str(&ok(&words)).expect("JSON");
+        found.iter().map(|row| (word(row, "name"), word(row, "from"))).collect()
+    };
+    let pair = |to: &str, from: &str| (to.to_owned(), from.to_owned());
+    // a final class comes from the feedback, else from the call, through a common table expression
+    let category = steps(&["core.alarm.category"]);
+    assert_eq!(
+        category,
+        [
+            pair("core.alarm.category", "source.alarm.category"),
+            pair("core.alarm.category", "source.feedback.category_final"),
+        ]
+    );
+    let observed = steps(&["warning.surge.observed"]);
+    assert!(
+        !observed.is_empty() || steps(&["warning.surge"]).len() > 3,
+        "{observed:?}"
+    );
+    let county = steps(&["warning.surge.county"]);
+    assert!(
+        county.contains(&pair("core.alarm.county", "source.alarm.county")),
+        "{county:?}"
+    );
+    let down = steps(&["source.feedback.category_final", "--down"]);
+    assert!(
+        down.contains(&pair("mart.citizen_alarm.category", "core.alarm.category")),
+        "{down:?}"
+    );
+    let chart = ok(&["--site", &path, "lineage", "mart.feed_gap", "--mermaid"]);
+    assert!(
+        chart.starts_with("flowchart LR\n") && chart.contains("mart.feed_gap --> mart.feed_day"),
+        "{chart}"
+    );
+    let (code, words) = said(site, &["lineage", "mart.feed_gap.nosuch"]);
+    assert_eq!(code, Some(3), "{words}");
 }

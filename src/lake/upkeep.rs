@@ -1,0 +1,85 @@
+//! Data files that no kept version shows: found, and removed by whoever holds the site lease.
+//!
+//! Logs stay: they carry the transaction ids by which a batch is stored once. A location is removed as a whole
+//! only where no kept release names it and a newer one took its place.
+
+use std::collections::BTreeSet;
+
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use crate::error::Result;
+use crate::lake::{Lake, crash, store_error, table_error};
+
+/// Files of one location of a table that may go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waste {
+    /// The table.
+    pub table: String,
+    /// The location.
+    pub location: String,
+    /// Their number.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    paths: Vec<Path>,
+}
+
+impl Lake {
+    /// The files of a location that none of these versions shows and that were written before a moment
+    /// (milliseconds since 1970): what is younger may belong to somebody at work. Without versions, every
+    /// file of the location, its log included.
+    ///
+    /// # Errors
+    /// `Unavailable` where the lake cannot be listed, `Missing` where a version is gone.
+    pub async fn waste(&self, name: &str, location: &str, versions: &BTreeSet<u64>, before: i64) -> Result<Waste> {
+        let root = self.object(&format!("tables/{}/{location}", name.replace('.', "/")))?;
+        let mut shown: BTreeSet<Path> = BTreeSet::new();
+        for version in versions {
+            let table = self.table_at(name, location, *version).await?;
+            let state = table.inner.snapshot().map_err(|cause| table_error(name, cause))?;
+            let files = state.log_data();
+            shown.extend(files.iter().map(|file| below(&root, &file.object_store_path())));
+        }
+        let mut waste = Waste {
+            table: name.to_owned(),
+            location: location.to_owned(),
+            ..Waste::default()
+        };
+        let log = root.clone().join("_delta_log");
+        let mut listed = self.store.list(Some(&root));
+        while let Some(object) = listed.try_next().await.map_err(|cause| store_error(name, cause))? {
+            let is_log = object.location.prefix_matches(&log);
+            let young = object.last_modified.timestamp_millis() >= before;
+            if young || !versions.is_empty() && (is_log || shown.contains(&object.location)) {
+                continue;
+            }
+            waste.files += 1;
+            waste.bytes += object.size;
+            waste.paths.push(object.location);
+        }
+        // the log goes last, so that what is left of a location after a crash is still one
+        waste.paths.sort_by_key(|path| path.prefix_matches(&log));
+        Ok(waste)
+    }
+
+    /// Removes files that were found to be waste. One that is gone already is none.
+    ///
+    /// # Errors
+    /// As the store fails; what was removed until then is removed.
+    pub async fn remove(&self, waste: &Waste) -> Result<()> {
+        for path in &waste.paths {
+            match self.store.delete(path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => crash::point("file_removed"),
+                Err(cause) => return Err(store_error(&waste.table, cause)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of a table's file in the store.
+fn below(root: &Path, file: &Path) -> Path {
+    root.parts().chain(file.parts()).collect()
+}
