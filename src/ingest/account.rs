@@ -64,6 +64,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// The account of a file that was stored before and was not touched since.
+    pub fn already(contract: &Contract, shown: &str, bytes: u64) -> Report {
+        Report {
+            outcome: Outcome::AlreadyThere,
+            ..Report::of(contract, shown, bytes, Totals::default())
+        }
+    }
+
     /// An empty account of a file.
     pub(super) fn of(contract: &Contract, shown: &str, bytes: u64, sent: Totals) -> Report {
         Report {

@@ -144,6 +144,27 @@ impl Source {
             .unwrap_or_default()
     }
 
+    /// When the file, or the link to it, was last touched in any way, microseconds since 1970: no writer can set
+    /// this time back. `None` where the system does not tell.
+    #[cfg(unix)]
+    pub fn touched(&self) -> Option<i64> {
+        use std::os::unix::fs::MetadataExt;
+        let path = self.holder()?;
+        let of = |found: std::fs::Metadata| {
+            let changed = found.ctime().saturating_mul(1_000_000) + found.ctime_nsec() / 1_000;
+            changed.max(found.mtime().saturating_mul(1_000_000) + found.mtime_nsec() / 1_000)
+        };
+        let file = std::fs::metadata(path).ok()?;
+        let link = std::fs::symlink_metadata(path).ok()?;
+        Some(of(file).max(of(link)))
+    }
+
+    /// When the file was last touched; here the system does not tell.
+    #[cfg(not(unix))]
+    pub fn touched(&self) -> Option<i64> {
+        None
+    }
+
     /// Looks at it.
     ///
     /// # Errors

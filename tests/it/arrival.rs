@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{bare_site, run, select, text};
+use crate::support::{bare_site, fenghuo, run, select, text};
 
 /// A site with one contract of calls; `more` are further lines of it.
 fn site(more: &str) -> TempDir {
@@ -402,4 +402,55 @@ fn one_worker_and_four_write_the_same_rows_in_the_same_groups() {
 
 fn text_of(output: &std::process::Output) -> String {
     text(&output.stderr)
+}
+
+/// What an ingest comes to that would end as soon as it looks into a file.
+fn looks_into_no_file(dir: &TempDir) -> bool {
+    let mut command = fenghuo();
+    command.args(["--site", &dir.path().display().to_string(), "ingest"]);
+    let output = command
+        .env("FENGHUO_CRASH_POINT", "batch_hashed")
+        .output()
+        .expect("starts");
+    output.status.success()
+}
+
+#[test]
+fn a_file_that_was_not_touched_is_not_read_again_and_one_that_was_is() {
+    let dir = site("resend = \"replace\"");
+    let lying = std::time::Duration::from_millis(2_300);
+    let path = dir.path().join("inbox/a.csv");
+    put(&dir, "a.csv", &file(&some(40)));
+    // while it was read it may have been written: it is read once more
+    assert!(ingest(&dir, &[]).status.success());
+    assert!(!looks_into_no_file(&dir));
+    let other = site("resend = \"replace\"");
+    put(&other, "a.csv", &file(&some(40)));
+    std::thread::sleep(lying);
+    // the account was written and the power went before the rows were: nothing is taken for stored
+    let mut killed = fenghuo();
+    killed.args(["--site", &other.path().display().to_string(), "ingest"]);
+    assert!(
+        !killed
+            .env("FENGHUO_CRASH_POINT", "before_source")
+            .output()
+            .expect("starts")
+            .status
+            .success()
+    );
+    assert!(!looks_into_no_file(&other));
+    assert!(ingest(&other, &[]).status.success());
+    assert_eq!(calls(&other), some(40));
+    assert!(looks_into_no_file(&other));
+    // other content of the same length under the same name, with the old time put back on it
+    let path = other.path().join(path.strip_prefix(dir.path()).expect("inside"));
+    let before = std::fs::metadata(&path).expect("a file").modified().expect("a time");
+    let mut changed = some(40);
+    changed.insert("c0007".to_owned(), 8);
+    put(&other, "a.csv", &file(&changed));
+    let handle = std::fs::File::options().write(true).open(&path).expect("a file");
+    handle.set_modified(before).expect("a time");
+    assert!(!looks_into_no_file(&other));
+    assert!(ingest(&other, &[]).status.success());
+    assert_eq!(calls(&other), changed);
 }

@@ -131,7 +131,7 @@ fn a_column_leads_back_to_its_sources_and_on_to_what_uses_it() {
     );
     let chart = ok(&["--site", &path, "lineage", "mart.feed_gap", "--mermaid"]);
     assert!(
-        chart.starts_with("flowchart LR\n") && chart.contains("mart.feed_gap --> mart.feed_day"),
+        chart.starts_with("flowchart LR\n") && chart.contains("  mart.feed_day --> mart.feed_gap\n"),
         "{chart}"
     );
     let (code, words) = said(site, &["lineage", "mart.feed_gap.nosuch"]);
