@@ -74,6 +74,8 @@ def new_day(last, number):
             (site / "inbox" / feed / f"{path.stem}_n{number}{path.suffix}").write_bytes(b"\n".join(moved) + b"\n")
     return after, rows
 
+# as in life, files lie for a while before a night comes
+time.sleep(3)
 nights = {"full build": run("run")}
 nights["nothing new"] = run("run")
 days = query("SELECT min(biz_date) AS first, max(biz_date) AS last, count(*) AS n FROM core.alarm")[0]

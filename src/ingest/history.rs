@@ -262,7 +262,9 @@ impl Ingest<'_> {
                 if let Some(filter) = kept.filter(|filter| filter.has_room_for(expected)) {
                     return Known::new(&folder, filter, renewal).map(Some);
                 }
-                let mut known = Known::new(&folder, Filter::with_room_for(stored + expected), renewal)?;
+                // with room for the other files of a night, or each of them would read every identity again
+                let room = stored + expected + stored / 4;
+                let mut known = Known::new(&folder, Filter::with_room_for(room), renewal)?;
                 self.each_identity(table, earlier, &mut |identity| known.stored(identity))
                     .await?;
                 Ok(Some(known))
