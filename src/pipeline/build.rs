@@ -149,8 +149,7 @@ impl Building<'_, '_> {
         }
         let due = match step {
             Step::Build(reason) => self.due(model, reason).await,
-            // what is protected in its rows, those behind it have to know
-            _ => builder.plan(model).await.map(|_| self.again(model, Dirt::Nothing)),
+            _ => Ok(self.again(model, Dirt::Nothing)),
         };
         let pending = Pending {
             fingerprint: model.fingerprint(&self.parameters),
@@ -162,6 +161,7 @@ impl Building<'_, '_> {
                 if let Some(entry) = self.built.tables.get_mut(name) {
                     entry.inputs = pending.inputs;
                 }
+                // what is protected in its rows, those behind it have to know
                 builder.plan(model).await.map(|_| None)
             }
             Ok(dirt) => self.make(builder, model, dirt, pending).await.map(Some),

@@ -1,29 +1,21 @@
 //! The sources of a run, one after the other: wait for what has not arrived, read what has, go on where
 //! one is wrong.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-
 use crate::contract::Contract;
-use crate::engine::Bounds;
 use crate::error::{Error, Excerpt, Kind, Place, Problem, Result, fail};
 use crate::ingest::arrival::{self, Arrival, Totals};
 use crate::ingest::batch::Given;
-use crate::ingest::tables;
 use crate::ingest::{self, Ingest, Progress, Report};
 use crate::lake::Table;
 use crate::message::Language;
-use crate::model::pinned;
 use crate::pipeline::files::Assigned;
+use crate::pipeline::leftovers::{Account, account, name};
 use crate::pipeline::record::Record;
 use crate::pipeline::renew::key_check;
 use crate::pipeline::run::{Outcome, Run, Watch};
-
-/// When a file of a contract, name and size was last read (microseconds since 1970), and its batch.
-type Read = HashMap<(String, String, i64), (i64, String)>;
 
 /// Before it was read, a file lay untouched for so long, or it may have been written while it was: microseconds.
 const SETTLED: i64 = 2_000_000;
@@ -58,47 +50,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The files of the account, as they were last read. Of a file whose rows were taken back once, only its
-    /// content tells.
-    async fn read_before(&self) -> Result<Read> {
-        let mut found = Read::new();
-        let Some(table) = self.lake.table(tables::INGEST).await? else {
-            return Ok(found);
-        };
-        if table.rows()? == 0 {
-            return Ok(found);
-        }
-        let session = pinned::on(Bounds::from(&self.site.settings.limits), &[&table]).await?;
-        let stored = "action IN ('stored', 'resent', 'received_again')";
-        let sql = format!(
-            "SELECT arrow_cast(contract, 'Utf8'), arrow_cast(file, 'Utf8'), bytes, ingested_at, arrow_cast(batch_id, 'Utf8') \
-             FROM {0} WHERE {stored} AND file NOT IN (SELECT file FROM {0} WHERE NOT {stored} AND file IS NOT NULL) \
-             ORDER BY ingested_at",
-            table.name()
-        );
-        let plan = session.plan("ingest", &sql).await?;
-        let mut rows = session.stream("ingest", &sql, plan).await?;
-        while let Some(batch) = rows.next().await? {
-            let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
-            let bytes = batch.column(2).as_primitive::<Int64Type>();
-            let times = batch.column(3).as_primitive::<TimestampMicrosecondType>();
-            for row in 0..batch.num_rows() {
-                let name = (text(0, row), text(1, row), bytes.value(row));
-                found.insert(name, (times.value(row), text(4, row)));
-            }
-        }
-        Ok(found)
-    }
-
     /// Whether a file was not touched since it was read, and what it said then is stored: its bytes need not be
     /// read to know it. A clock that went back since tells nothing, and neither does an account whose rows
     /// were not stored any more before the power went.
-    async fn is_as_read(&self, file: &Assigned, before: &Read, open: &mut BTreeMap<String, Table>) -> Result<bool> {
-        let name = (file.contract.name.clone(), file.shown.clone(), file.bytes.cast_signed());
-        let (Some((read, batch)), Some(touched)) = (before.get(&name), file.source.touched()) else {
+    async fn is_as_read(&self, file: &Assigned, before: &Account, open: &mut BTreeMap<String, Table>) -> Result<bool> {
+        let (Some(read), Some(touched)) = (before.get(&name(file)), file.source.touched()) else {
             return Ok(false);
         };
-        if file.contract.pull.is_some() || touched + SETTLED >= *read || *read > self.clock.now() {
+        // of a file whose rows were taken back once, only its content tells
+        let settled = touched + SETTLED < read.at && read.at <= self.clock.now();
+        if file.contract.pull.is_some() || read.taken_back || !settled {
             return Ok(false);
         }
         let into = &file.contract.into;
@@ -108,7 +69,7 @@ impl Run<'_> {
             open.insert(into.clone(), table);
         }
         match open.get(into) {
-            Some(table) => Ok(table.state_of(batch).await? % 2 == 1),
+            Some(table) => Ok(table.state_of(&read.batch_id).await? % 2 == 1),
             None => Ok(false),
         }
     }
@@ -139,9 +100,9 @@ impl Run<'_> {
         ingest.create_tables(contracts).await?;
         let mut refused = Vec::new();
         let before = if named {
-            HashMap::new()
+            Account::new()
         } else {
-            self.read_before().await?
+            account(self.lake, self.site).await?
         };
         let mut open = BTreeMap::new();
         for file in files {

@@ -52,9 +52,23 @@ pub struct Heap {
     pub bytes: u64,
 }
 
-/// When each file of the account came in last, by its name and size, UTC microseconds.
-async fn read_before(lake: &Lake, site: &Site) -> Result<HashMap<(String, i64), i64>> {
-    let mut found = HashMap::new();
+/// How a file of the account was last read.
+#[derive(Debug, Clone)]
+pub(super) struct LastRead {
+    /// When, microseconds since 1970.
+    pub at: i64,
+    /// Its batch.
+    pub batch_id: String,
+    /// Whether rows under its name were taken back once.
+    pub taken_back: bool,
+}
+
+/// The files of the account, by contract, name and size.
+pub(super) type Account = HashMap<(String, String, i64), LastRead>;
+
+/// What the account says of each file.
+pub(super) async fn account(lake: &Lake, site: &Site) -> Result<Account> {
+    let mut found = Account::new();
     let Some(table) = lake.table(tables::INGEST).await? else {
         return Ok(found);
     };
@@ -62,33 +76,43 @@ async fn read_before(lake: &Lake, site: &Site) -> Result<HashMap<(String, i64), 
         return Ok(found);
     }
     let session = pinned::on(Bounds::from(&site.settings.limits), &[&table]).await?;
+    let stored = "action IN ('stored', 'resent', 'received_again')";
     let sql = format!(
-        "SELECT arrow_cast(file, 'Utf8') AS file, bytes, max(ingested_at) AS at FROM {} \
-         WHERE action IN ('stored', 'resent', 'received_again') GROUP BY file, bytes",
+        "SELECT arrow_cast(i.contract, 'Utf8'), arrow_cast(i.file, 'Utf8'), i.bytes, i.ingested_at, \
+         arrow_cast(i.batch_id, 'Utf8'), t.file IS NOT NULL AS taken_back FROM {0} AS i \
+         LEFT JOIN (SELECT DISTINCT file FROM {0} WHERE NOT {stored}) AS t ON t.file = i.file \
+         WHERE i.{stored} ORDER BY i.ingested_at",
         table.name()
     );
-    let plan = session.plan("leftovers", &sql).await?;
-    let mut rows = session.stream("leftovers", &sql, plan).await?;
+    let plan = session.plan("account", &sql).await?;
+    let mut rows = session.stream("account", &sql, plan).await?;
     while let Some(rows) = rows.next().await? {
-        let shape = || fail(Kind::Bug, "batch_shape", &[]);
-        let files = rows.column(0).as_string_opt::<i32>().ok_or_else(shape)?;
-        let bytes = rows.column(1).as_primitive_opt::<Int64Type>().ok_or_else(shape)?;
-        let times = rows
-            .column(2)
-            .as_primitive_opt::<TimestampMicrosecondType>()
-            .ok_or_else(shape)?;
+        let text = |column: usize, row: usize| rows.column(column).as_string::<i32>().value(row).to_owned();
+        let bytes = rows.column(2).as_primitive::<Int64Type>();
+        let times = rows.column(3).as_primitive::<TimestampMicrosecondType>();
+        let taken_back = rows.column(5).as_boolean();
         for row in 0..rows.num_rows() {
-            found.insert((files.value(row).to_owned(), bytes.value(row)), times.value(row));
+            let read = LastRead {
+                at: times.value(row),
+                batch_id: text(4, row),
+                taken_back: taken_back.value(row),
+            };
+            found.insert((text(0, row), text(1, row), bytes.value(row)), read);
         }
     }
     Ok(found)
 }
 
-fn lies(file: &Assigned, read: &HashMap<(String, i64), i64>, now: i64) -> Result<Lying> {
+/// The name of a file in the account.
+pub(super) fn name(file: &Assigned) -> (String, String, i64) {
+    (file.contract.name.clone(), file.shown.clone(), file.bytes.cast_signed())
+}
+
+fn lies(file: &Assigned, read: &Account, now: i64) -> Result<Lying> {
     if let Arrival::Waits(_) = arrival::look(&file.contract, &file.source, &file.shown, now)? {
         return Ok(Lying::Waiting);
     }
-    let Some(at) = read.get(&(file.shown.clone(), file.bytes.cast_signed())) else {
+    let Some(LastRead { at, .. }) = read.get(&name(file)) else {
         return Ok(Lying::New);
     };
     let due = file
@@ -108,7 +132,7 @@ pub async fn leftovers(
     contracts: &[Contract],
     now: i64,
 ) -> Result<BTreeMap<(String, Lying), Heap>> {
-    let read = read_before(lake, site).await?;
+    let read = account(lake, site).await?;
     let mut files = assign(site, contracts).await?;
     files.retain(|file| file.contract.pull.is_none());
     let sorted = tokio::task::spawn_blocking(move || {

@@ -15,6 +15,7 @@ use croner::Cron;
 use crate::config::{Site, text};
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
+use crate::ingest::tables;
 use crate::lake::Lake;
 use crate::message::Message;
 use crate::model::pinned;
@@ -196,7 +197,7 @@ impl Job {
 
 /// Contracts of which something was stored since a moment.
 async fn stored_since(site: &Site, lake: &Lake, since: i64) -> Result<BTreeSet<String>> {
-    let Some(table) = lake.table("ops.ingest").await? else {
+    let Some(table) = lake.table(tables::INGEST).await? else {
         return Ok(BTreeSet::new());
     };
     let session = pinned::on(Bounds::from(&site.settings.limits), &[&table]).await?;
