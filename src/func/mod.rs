@@ -7,6 +7,8 @@
 
 pub mod register;
 
+mod burst;
+mod collected;
 mod compass;
 mod distance_metres;
 mod gcj02_to_wgs84;
@@ -17,8 +19,8 @@ mod h3_text;
 mod in_view;
 mod params;
 mod percentile;
-mod percentile_state;
 mod poisson_interval;
 mod scalar;
+mod surge_days;
 mod values;
 mod wilson_interval;

@@ -61,6 +61,12 @@ impl Form {
         }
     }
 
+    /// A plan error for a constant argument that is none, or not the right one.
+    pub(super) fn wrong_constant(&self, expected: &str, found: Option<&ScalarValue>) -> DataFusionError {
+        let found = found.map_or_else(|| "an expression of columns".to_owned(), ToString::to_string);
+        self.error(expected, &found)
+    }
+
     /// A plan error naming this function.
     pub(super) fn error(&self, expected: &str, found: &str) -> DataFusionError {
         DataFusionError::Plan(format!("{}: expected {expected}, found {found}", self.name))

@@ -8,21 +8,21 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, Float64Array, ListArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, Float64Array, ListArray};
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::cast::as_float64_array;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, ColumnarValue, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
+    Accumulator, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
 
+use super::collected::{self, Groups, Row};
 use super::params::{Form, Kind};
-use super::percentile_state::{Groups, Row};
-use super::values::{offsets, state_type};
+use super::values::offsets;
 use crate::stat::percentile::Levels;
 
 const FORM: Form = Form {
@@ -65,8 +65,7 @@ impl AggregateUDFImpl for Percentile {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let name = format_state_name(args.name, "values");
-        Ok(vec![Arc::new(Field::new(name, state_type(), true))])
+        Ok(collected::state_fields(&args))
     }
 
     fn accumulator(&self, acc_args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -103,12 +102,9 @@ impl Question {
         if args.is_distinct {
             return Err(FORM.error("every value", "DISTINCT"));
         }
-        // a constant needs no columns; anything that does fails on a batch without them
-        let batch = RecordBatch::new_empty(Arc::new(Schema::empty()));
-        let constant = args.exprs.get(1).and_then(|levels| levels.evaluate(&batch).ok());
-        match constant {
-            Some(ColumnarValue::Scalar(levels)) => Self::from_constant(&levels),
-            _ => Err(FORM.error(
+        match collected::constant(args, 1) {
+            Some(levels) => Self::from_constant(&levels),
+            None => Err(FORM.error(
                 "levels as a constant such as 0.9 or make_array(0.5, 0.9)",
                 "an expression of columns",
             )),
@@ -131,12 +127,10 @@ impl Question {
         let levels = Levels::new(levels).map_err(|e| DataFusionError::Plan(format!("{}: {e}", FORM.name)))?;
         Ok(Self { levels, list })
     }
+}
 
-    /// One answer for each run of values, `starts` being one longer than the number of runs.
-    ///
-    /// # Errors
-    /// Resources exhausted if the lists together have more than 2³¹ - 1 items.
-    pub(super) fn answer(&self, starts: &[usize], values: &mut [i64]) -> Result<ArrayRef> {
+impl collected::Question for Question {
+    fn answer(&self, starts: &[usize], values: &mut [i64]) -> Result<ArrayRef> {
         let mut row = vec![0.0; self.levels.count()];
         let (mut answers, mut known) = (Vec::new(), Vec::with_capacity(starts.len()));
         for run in starts.windows(2) {

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use super::{
-    compass, distance_metres, gcj02_to_wgs84, h3_cell, h3_centre, h3_ring, h3_text, in_view, percentile,
-    poisson_interval, wilson_interval,
+    burst, compass, distance_metres, gcj02_to_wgs84, h3_cell, h3_centre, h3_ring, h3_text, in_view, percentile,
+    poisson_interval, surge_days, wilson_interval,
 };
 
 /// Names and versions, hashed into the fingerprint of every model: raise a number when answers
 /// change, so that what was built with the old function is built again.
-pub const VERSION: &str = "compass=1 distance_metres=1 gcj02_to_wgs84=1 h3_cell=1 h3_centre=1 \
+pub const VERSION: &str = "burst=1 compass=1 distance_metres=1 gcj02_to_wgs84=1 h3_cell=1 h3_centre=1 \
                            h3_ring=1 h3_text=1 in_view=1 percentile=1 poisson_interval=1 \
-                           wilson_interval=1";
+                           surge_days=1 wilson_interval=1";
 
 /// Every scalar function, by name.
 #[must_use]
@@ -41,7 +41,14 @@ pub fn scalars() -> Vec<Arc<ScalarUDF>> {
 /// Every aggregate, by name.
 #[must_use]
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    vec![Arc::new(AggregateUDF::from(percentile::Percentile::new()))]
+    [
+        AggregateUDF::from(burst::Burst::new()),
+        AggregateUDF::from(percentile::Percentile::new()),
+        AggregateUDF::from(surge_days::SurgeDays::new()),
+    ]
+    .into_iter()
+    .map(Arc::new)
+    .collect()
 }
 
 #[cfg(test)]

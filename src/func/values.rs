@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, StructArray};
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use datafusion::arrow::datatypes::{ArrowNativeType, DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{ArrowNativeType, DataType, Field, FieldRef, Fields};
 use datafusion::common::cast::{as_int64_array, as_list_array};
 use datafusion::error::{DataFusionError, Result};
 
@@ -85,6 +85,24 @@ pub(super) fn offsets(starts: &[usize]) -> Result<OffsetBuffer<i32>> {
             i32::MAX
         ))),
     }
+}
+
+/// `LIST<STRUCT<…>>`, for `unnest`.
+pub(super) fn list_type(fields: Fields) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(DataType::Struct(fields), true)))
+}
+
+/// A list of structs for each group, made of the columns of all of them; a group without any is NULL.
+///
+/// Group `g` has the rows from `starts[g]` up to `starts[g + 1]`.
+///
+/// # Errors
+/// As [`offsets`].
+pub(super) fn lists_of(fields: Fields, columns: Vec<ArrayRef>, starts: &[usize]) -> Result<ArrayRef> {
+    let item = Arc::new(Field::new_list_field(DataType::Struct(fields.clone()), true));
+    let rows = Arc::new(StructArray::try_new(fields, columns, None)?);
+    let known: NullBuffer = starts.windows(2).map(|run| run[0] < run[1]).collect();
+    Ok(Arc::new(ListArray::try_new(item, offsets(starts)?, rows, Some(known))?))
 }
 
 fn state_item() -> FieldRef {

@@ -13,9 +13,9 @@ use crate::error::{Kind, Result, fail};
 use crate::ingest::account::{Outcome, Report};
 use crate::ingest::arrival::Totals;
 use crate::ingest::counts::Tally;
-use crate::ingest::filter::Filter;
 use crate::ingest::header;
 use crate::ingest::history::Past;
+use crate::ingest::index::Held;
 use crate::ingest::late::Late;
 use crate::ingest::open;
 use crate::ingest::progress::Progress;
@@ -49,7 +49,9 @@ pub struct Ingest<'a> {
     pub(super) run: Commit,
     pub(super) now: i64,
     /// What is known of the identities of each table, kept from file to file.
-    pub(super) filters: HashMap<String, Filter>,
+    pub(super) held: HashMap<String, Held>,
+    /// Tables to which rows were added.
+    pub(super) grown: BTreeSet<String>,
     /// Cells of earlier positions of each table, read once.
     pub(super) references: HashMap<String, Option<Arc<HashSet<i64>>>>,
     pub(super) history: Option<Vec<Past>>,
@@ -132,7 +134,8 @@ impl<'a> Ingest<'a> {
             throwaway: given.entropy,
             run,
             now: given.now,
-            filters: HashMap::new(),
+            held: HashMap::new(),
+            grown: BTreeSet::new(),
             references: HashMap::new(),
             history: None,
             named: given.named,
@@ -280,7 +283,12 @@ impl<'a> Ingest<'a> {
         unchanged.await.map_err(died)??;
         self.settle(contract, &table, &mut stage, finished, &mut arrived, &mut report)
             .await?;
-        self.store(contract, &mut table, stage, arrived, report).await
+        let stored = self.store(contract, &mut table, stage, arrived, report).await;
+        if !matches!(&stored, Ok(report) if report.outcome == Outcome::Stored) {
+            // rows that were read and not stored are not known
+            self.held.remove(&contract.into);
+        }
+        stored
     }
 
     /// Commits what was read, beside or in place of what earlier versions of the file brought.
@@ -304,7 +312,7 @@ impl<'a> Ingest<'a> {
                 .rule_claims(contract, table, staged, &mut arrived, &mut report)
                 .await?;
             // what was stored before is not what is stored now
-            self.filters.remove(&contract.into);
+            self.held.remove(&contract.into);
             exchange
         } else if earlier.is_empty() {
             if contract.land != Land::Counts && staged.rows != report.accepted {
@@ -322,6 +330,9 @@ impl<'a> Ingest<'a> {
         arrived.days.extend(&exchange.days);
         report.days = arrived.days.into_iter().collect();
         report.outcome = self.commit(table, exchange, &report, &arrived.rejects).await?;
+        if contract.land == Land::Rows {
+            self.grown.insert(contract.into.clone());
+        }
         crash::point("batch_done");
         Ok(report)
     }
@@ -450,9 +461,9 @@ impl<'a> Ingest<'a> {
         if known.waiting() > 0 {
             self.decide(contract, table, stage, &mut known, arrived, report).await?;
         }
-        // a filter that left out the rows of earlier versions knows too little for the next file
+        // what left out the rows of earlier versions knows too little for the next file
         if contract.land == Land::Rows && arrived.earlier.is_empty() {
-            self.filters.insert(contract.into.clone(), known.into_filter());
+            self.held.insert(contract.into.clone(), known.into_held()?);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::error::{Kind, Result, fail};
 use crate::ingest::account::{Outcome, Report};
 use crate::ingest::batch::{Ingest, short};
 use crate::ingest::filter::Filter;
+use crate::ingest::index::{self, Held, Index};
 use crate::ingest::known::Known;
 use crate::ingest::source::Looked;
 use crate::ingest::tables;
@@ -236,7 +237,7 @@ impl Ingest<'_> {
         self.append(tables::INGEST, &self.ingest_row(&report, "withdrawn")?, &commit)
             .await?;
         table.exchange(&exchange.partitions, exchange.staged, &commit).await?;
-        self.filters.remove(&contract.into);
+        self.held.remove(&contract.into);
         self.history = None;
         Ok((file.clone(), rows))
     }
@@ -255,21 +256,72 @@ impl Ingest<'_> {
         match contract.land {
             Land::Counts => Ok(None),
             // a statement stands for itself; identities of other files do not bear on it
-            Land::Snapshot => Known::new(&folder, Filter::with_room_for(expected), renewal).map(Some),
+            Land::Snapshot => {
+                let held = Held::new(Filter::with_room_for(expected), None);
+                Known::new(&folder, held, renewal).map(Some)
+            }
             Land::Rows => {
                 let stored = table.rows()?;
-                let kept = self.filters.remove(&contract.into).filter(|_| earlier.is_empty());
-                if let Some(filter) = kept.filter(|filter| filter.has_room_for(expected)) {
-                    return Known::new(&folder, filter, renewal).map(Some);
+                let held = self.held.remove(&contract.into).filter(|_| earlier.is_empty());
+                if let Some(held) = held.filter(|held| held.filter.has_room_for(expected)) {
+                    return Known::new(&folder, held, renewal).map(Some);
                 }
                 // with room for the other files of a night, or each of them would read every identity again
-                let room = stored + expected + stored / 4;
-                let mut known = Known::new(&folder, Filter::with_room_for(room), renewal)?;
+                let mut filter = Filter::with_room_for(stored + expected + stored / 4);
+                if earlier.is_empty() {
+                    let path = index::path(&folder, table.name());
+                    let kept = Index::open(&path, &title(table).await?, |identity| {
+                        filter.insert(identity);
+                    })?;
+                    if kept.is_some() {
+                        return Known::new(&folder, Held::new(filter, kept), renewal).map(Some);
+                    }
+                }
+                let mut known = Known::new(&folder, Held::new(filter, None), renewal)?;
                 self.each_identity(table, earlier, &mut |identity| known.stored(identity))
                     .await?;
                 Ok(Some(known))
             }
         }
+    }
+
+    /// Keeps the identities of the tables that grew, for the next night.
+    ///
+    /// # Errors
+    /// `Unavailable` where a table cannot be read or the file not be written.
+    pub async fn keep_identities(&mut self) -> Result<()> {
+        let folder = self.lake.scratch()?;
+        for name in std::mem::take(&mut self.grown) {
+            let table = self.open(&name).await?;
+            if table.rows()? < index::WORTH_KEEPING {
+                continue;
+            }
+            let (path, title) = (index::path(&folder, &name), title(&table).await?);
+            if let Some(mut sorted) = self.held.remove(&name).and_then(Held::sorted) {
+                Index::write(&path, &title, async || sorted()).await?;
+                continue;
+            }
+            let parts = table.rows()?.div_ceil(index::SORTED_AT_ONCE).max(1);
+            let mut next = 0;
+            let part = async || {
+                if next == parts {
+                    return Ok(None);
+                }
+                let range = range(next, parts);
+                next += 1;
+                let mut some = Vec::new();
+                let take = &mut |identity| {
+                    if range.contains(&identity) {
+                        some.push(identity);
+                    }
+                };
+                self.each_identity(&table, &[], take).await?;
+                some.sort_unstable();
+                Ok(Some(some))
+            };
+            Index::write(&path, &title, part).await?;
+        }
+        Ok(())
     }
 
     /// Cells of some ten thousand positions that are stored already; `None` where there are too few.
@@ -332,4 +384,19 @@ impl Ingest<'_> {
         }
         Ok(())
     }
+}
+
+/// The commit up to which a table is known, by what no other commit has: a lake that was put back to an
+/// earlier state counts its versions anew.
+async fn title(table: &Table) -> Result<String> {
+    let last = table.history(Some(1)).await?;
+    let of = last.first().map(|last| format!("{} {} {}", last.at_millis, last.run_id, last.batch_id));
+    Ok(format!("{}@{} {}", table.location(), table.version(), of.unwrap_or_default()))
+}
+
+/// The `nth` of so many equal parts of all identities, counted from 0.
+fn range(nth: u64, parts: u64) -> std::ops::RangeInclusive<i64> {
+    let bound = |nth: u64| i128::from(i64::MIN) + (i128::from(u64::MAX) + 1) * i128::from(nth) / i128::from(parts);
+    let whole = |number: i128| i64::try_from(number).unwrap_or(i64::MAX);
+    whole(bound(nth))..=whole(bound(nth + 1) - 1)
 }

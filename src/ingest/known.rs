@@ -12,7 +12,7 @@ use std::io::{BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, io_error};
-use crate::ingest::filter::Filter;
+use crate::ingest::index::Held;
 use crate::protect::Renewal;
 
 /// Rows decided at once: 16 bytes and a map entry each.
@@ -123,7 +123,7 @@ impl Spill {
 /// What this ingest knows of the identities of one table and one file.
 #[derive(Debug)]
 pub(super) struct Known {
-    filter: Filter,
+    held: Held,
     /// What brings identities to the newest key, as they are stored.
     renewal: Renewal,
     /// Stored identities of the rows of this file that were called new.
@@ -137,13 +137,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Identities beside those that `filter` holds; spills go to unnamed files in `folder`.
+    /// Identities beside those that are `held`; spills go to unnamed files in `folder`.
     ///
     /// # Errors
     /// `Unavailable` where no file can be made there.
-    pub(super) fn new(folder: &Path, filter: Filter, renewal: Renewal) -> Result<Known> {
+    pub(super) fn new(folder: &Path, held: Held, renewal: Renewal) -> Result<Known> {
         Ok(Known {
-            filter,
+            held,
             renewal,
             taken: Spill::new(folder)?,
             waiting: Spill::new(folder)?,
@@ -154,7 +154,7 @@ impl Known {
 
     /// An identity stored in the table.
     pub(super) fn stored(&mut self, identity: i64) {
-        self.filter.insert(identity);
+        self.held.filter.insert(identity);
     }
 
     /// Rows of the file, in their order: `known` tells for each whether it waits; a row that does not
@@ -164,7 +164,7 @@ impl Known {
     /// `Unavailable` where the spill cannot be written.
     pub(super) fn take(&mut self, rows: &[Identity], known: &mut Vec<bool>) -> Result<()> {
         let identities: Vec<i64> = rows.iter().map(|row| self.renewal.apply(row.stored(1))).collect();
-        self.filter.insert_all(&identities, known);
+        self.held.filter.insert_all(&identities, known);
         for ((row, identity), known) in rows.iter().zip(identities).zip(known) {
             if *known {
                 let (kind, value) = match row {
@@ -185,9 +185,14 @@ impl Known {
         self.waiting.count / 2
     }
 
-    /// What is known now, for the next file of the table.
-    pub(super) fn into_filter(self) -> Filter {
-        self.filter
+    /// What is known once the rows are stored, for the next file of the table.
+    ///
+    /// # Errors
+    /// `Unavailable` where the spill cannot be read.
+    pub(super) fn into_held(mut self) -> Result<Held> {
+        let taken = &mut self.taken;
+        self.held.add(taken.count, |take| taken.each(take))?;
+        Ok(self.held)
     }
 
     /// The rows that wait next, at most so many as are decided at once.
@@ -250,7 +255,9 @@ impl Known {
             }
         };
         self.taken.each(&mut mark)?;
-        table(&mut mark).await?;
+        if !self.held.mark_stored(&named, &mut mark)? {
+            table(&mut mark).await?;
+        }
         let mut verdicts = Vec::with_capacity(named.len());
         for identity in named {
             let seen = known.insert(identity, true).unwrap_or(false);
@@ -268,6 +275,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::ingest::filter::Filter;
 
     /// What a set of all identities would say.
     fn plainly(stored: &HashSet<i64>, rows: &[Identity]) -> Vec<Option<i64>> {
@@ -306,7 +314,7 @@ mod tests {
                 .collect();
             let folder = tempfile::tempdir().expect("a folder");
             let mut known =
-                Known::new(folder.path(), Filter::with_room_for(room), Renewal::default()).expect("a spill");
+                Known::new(folder.path(), Held::new(Filter::with_room_for(room), None), Renewal::default()).expect("a spill");
             stored.iter().for_each(|identity| known.stored(*identity));
             let mut found: Vec<Option<i64>> = Vec::new();
             let mut late = Vec::new();

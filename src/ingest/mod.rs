@@ -17,6 +17,7 @@ mod feed;
 mod filter;
 mod header;
 mod history;
+mod index;
 pub mod infer;
 mod json;
 mod kernel;

@@ -66,7 +66,12 @@ impl Model {
                 hash.update(" ");
             }
         }
-        hash.update(register::VERSION);
+        // a new function, or a new version of one that is not called, rebuilds nothing
+        for entry in register::VERSION.split(' ') {
+            if entry.split('=').next().is_some_and(|name| self.file.text.contains(name)) {
+                hash.update(entry);
+            }
+        }
         for (name, value) in parameters
             .iter()
             .filter(|(name, _)| self.file.text.contains(&format!("${name}")))

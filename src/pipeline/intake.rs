@@ -143,6 +143,7 @@ impl Run<'_> {
             }
             refused.push((file.shown.clone(), error));
         }
+        ingest.keep_identities().await?;
         Ok(refused)
     }
 }

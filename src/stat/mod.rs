@@ -3,8 +3,10 @@
 //! Nothing here knows Arrow, SQL, a table, a clock or a source of chance; `func/` wraps what SQL
 //! may call.
 
+pub mod burst;
 pub mod gamma;
 pub mod grouped;
 pub mod interval;
 pub mod percentile;
 pub mod quantile;
+pub mod surge;

@@ -1,29 +1,58 @@
-//! What `percentile` keeps while rows arrive: the values of every group, or of one.
+//! Aggregates that need all values of a group at once: what they keep while rows arrive.
 //!
 //! Flat vectors told apart when groups end, exact and independent of the order of arrival. It
 //! deliberately does not spill: `DataFusion` sees the size and lets groups go early.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use datafusion::arrow::datatypes::{Field, FieldRef, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{Accumulator, ColumnarValue, EmitTo, GroupsAccumulator};
 
-use super::percentile::Question;
-use super::values::{counted, each_state, first, state_of};
+use super::values::{counted, each_state, first, state_of, state_type};
 use crate::stat::grouped::{GroupedValues, Runs};
+
+/// What is asked of the values of each group.
+pub(super) trait Question: Debug + Send + Sync {
+    /// One answer for each run of values, `starts` being one longer than the number of runs. Values of a run
+    /// come in no promised order and may be left in another.
+    ///
+    /// # Errors
+    /// Resources exhausted if the answers together have more than 2³¹ - 1 items.
+    fn answer(&self, starts: &[usize], values: &mut [i64]) -> Result<ArrayRef>;
+}
+
+/// The constant argument of a call at a place counted from 0; `None` for an expression of columns.
+pub(super) fn constant(args: &AccumulatorArgs, at: usize) -> Option<ScalarValue> {
+    // a constant needs no columns; anything that does fails on a batch without them
+    let batch = RecordBatch::new_empty(Arc::new(Schema::empty()));
+    match args.exprs.get(at)?.evaluate(&batch).ok()? {
+        ColumnarValue::Scalar(value) => Some(value),
+        ColumnarValue::Array(_) => None,
+    }
+}
+
+/// The partial state of such an aggregate.
+pub(super) fn state_fields(args: &StateFieldsArgs) -> Vec<FieldRef> {
+    let name = format_state_name(args.name, "values");
+    vec![Arc::new(Field::new(name, state_type(), true))]
+}
 
 /// All values of all groups, told apart when a group ends.
 #[derive(Debug)]
-pub(super) struct Groups {
-    question: Question,
+pub(super) struct Groups<Q> {
+    question: Q,
     store: GroupedValues,
 }
 
-impl Groups {
+impl<Q: Question> Groups<Q> {
     /// No groups yet.
-    pub(super) fn new(question: Question) -> Self {
+    pub(super) fn new(question: Q) -> Self {
         Self {
             question,
             store: GroupedValues::default(),
@@ -38,7 +67,7 @@ impl Groups {
     }
 }
 
-impl GroupsAccumulator for Groups {
+impl<Q: Question + 'static> GroupsAccumulator for Groups<Q> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -98,14 +127,14 @@ impl GroupsAccumulator for Groups {
 
 /// The values of one group, for queries without GROUP BY and for windows.
 #[derive(Debug)]
-pub(super) struct Row {
-    question: Question,
+pub(super) struct Row<Q> {
+    question: Q,
     values: Vec<i64>,
 }
 
-impl Row {
+impl<Q: Question> Row<Q> {
     /// No values yet.
-    pub(super) fn new(question: Question) -> Self {
+    pub(super) fn new(question: Q) -> Self {
         Self {
             question,
             values: Vec::new(),
@@ -113,7 +142,7 @@ impl Row {
     }
 }
 
-impl Accumulator for Row {
+impl<Q: Question + 'static> Accumulator for Row<Q> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.values.extend(first(values)?.iter().flatten());
         Ok(())
@@ -142,15 +171,16 @@ impl Accumulator for Row {
 #[cfg(test)]
 mod tests {
     use super::super::params::list_of_doubles;
+    use super::super::percentile::Question as Levelled;
     use super::*;
     use crate::stat::percentile::Levels;
     use datafusion::arrow::array::{Array, Int64Array};
     use datafusion::common::cast::{as_float64_array, as_list_array};
 
-    fn groups(levels: &[f64], list: bool) -> Groups {
+    fn groups(levels: &[f64], list: bool) -> Groups<Levelled> {
         let levels = Levels::new(levels.to_vec()).unwrap();
         Groups {
-            question: Question { levels, list },
+            question: Levelled { levels, list },
             store: GroupedValues::default(),
         }
     }

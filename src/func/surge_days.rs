@@ -1,0 +1,154 @@
+//! `surge_days(day BIGINT, previous BIGINT) LIST<STRUCT<day BIGINT, n BIGINT, mean DOUBLE, sd DOUBLE>>`
+//!
+//! One value is one event on the day it names. For every day with an event: their number, and mean and sample
+//! standard deviation of the `previous` days just before it, days without an event counted as zero, also those
+//! before the first of the group. Sums are exact integers, so equal days have a deviation of exactly 0.
+//! Days in rising order; `unnest` makes rows of them. NULL values are ignored; a group without a value is
+//! NULL, and so is `sd` where `previous` is 1. `previous` is a constant from 1 to 3660. It replaces
+//! `stddev(…) OVER (… RANGE BETWEEN … PRECEDING …)`, whose sliding sums are wrong in the last digits.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
+
+use super::collected::{self, Groups, Row};
+use super::params::{Form, Kind};
+use super::values::{list_type, lists_of};
+use crate::stat::surge::surges;
+
+const FORM: Form = Form {
+    name: "surge_days",
+    params: &[("day", Kind::BigInt), ("previous", Kind::BigInt)],
+};
+/// Ten years: more days than any baseline takes.
+const MOST_DAYS: i64 = 3660;
+
+fn fields() -> Fields {
+    Fields::from(vec![
+        Field::new("day", DataType::Int64, false),
+        Field::new("n", DataType::Int64, false),
+        Field::new("mean", DataType::Float64, false),
+        Field::new("sd", DataType::Float64, true),
+    ])
+}
+
+/// The aggregate as `DataFusion` sees it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct SurgeDays {
+    signature: Signature,
+}
+
+impl SurgeDays {
+    pub(super) fn new() -> Self {
+        Self {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
+    }
+}
+
+impl AggregateUDFImpl for SurgeDays {
+    fn name(&self) -> &str {
+        FORM.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        FORM.coerce(arg_types)
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(list_type(fields()))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(collected::state_fields(&args))
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Row::new(Question::of(&args)?)))
+    }
+
+    fn groups_accumulator_supported(&self, _args: AccumulatorArgs) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Groups::new(Question::of(&args)?)))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+}
+
+#[derive(Debug)]
+struct Question {
+    previous: u32,
+}
+
+impl Question {
+    fn of(args: &AccumulatorArgs) -> Result<Self> {
+        if args.is_distinct {
+            return Err(FORM.error("every value", "DISTINCT"));
+        }
+        Self::from_constant(&collected::constant(args, 1))
+    }
+
+    fn from_constant(previous: &Option<ScalarValue>) -> Result<Self> {
+        match previous {
+            Some(ScalarValue::Int64(Some(previous))) if (1..=MOST_DAYS).contains(previous) => Ok(Self {
+                previous: u32::try_from(*previous).unwrap_or(1),
+            }),
+            other => Err(FORM.wrong_constant("previous as a constant from 1 to 3660", other.as_ref())),
+        }
+    }
+}
+
+impl collected::Question for Question {
+    fn answer(&self, starts: &[usize], values: &mut [i64]) -> Result<ArrayRef> {
+        let (mut ends, mut days, mut counts) = (vec![0], Vec::new(), Vec::new());
+        let (mut means, mut deviations) = (Vec::new(), Vec::new());
+        for run in starts.windows(2) {
+            surges(&mut values[run[0]..run[1]], self.previous, |surge| {
+                days.push(surge.day);
+                counts.push(surge.n.cast_signed());
+                means.push(surge.mean);
+                deviations.push(surge.sd);
+            });
+            ends.push(days.len());
+        }
+        lists_of(
+            fields(),
+            vec![
+                Arc::new(Int64Array::from(days)),
+                Arc::new(Int64Array::from(counts)),
+                Arc::new(Float64Array::from(means)),
+                Arc::new(Float64Array::from(deviations)),
+            ],
+            &ends,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_baseline_of_no_days_or_of_more_than_ten_years_is_refused() {
+        for wrong in [Some(0), Some(-1), Some(4000), None] {
+            let text = Question::from_constant(&Some(ScalarValue::Int64(wrong))).unwrap_err().to_string();
+            assert!(text.contains("surge_days: expected previous"), "{text}");
+        }
+        assert!(Question::from_constant(&None).unwrap_err().to_string().contains("an expression of columns"));
+    }
+}
