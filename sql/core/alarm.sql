@@ -10,7 +10,8 @@
 WITH final AS (
   SELECT alarm_id, max(category_final) AS category_final
   FROM source.feedback
-  WHERE is_final AND category_final IS NOT NULL
+  -- of the calls at hand: one day of calls does not gather every feedback there is
+  WHERE is_final AND category_final IS NOT NULL AND alarm_id IN (SELECT alarm_id FROM source.alarm)
   GROUP BY alarm_id
 )
 SELECT

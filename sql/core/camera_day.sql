@@ -1,21 +1,15 @@
--- 摄像机日况：每台每日一行。 One row per camera and day: clips, seconds recorded, seconds offline that began that day.
+-- 摄像机日况：每台每日一行。 One row per camera and day: clips, seconds recorded, outages that began that day.
 -- @grain camera_id, biz_date
+-- @incremental biz_date
 -- @check unique(camera_id, biz_date)
--- @check in_range(offline_seconds, 0, 100000000)
 WITH clip AS (
   SELECT camera_id, biz_date, count(*) AS clips, sum(length_seconds) AS recorded_seconds
   FROM core.video_index
   GROUP BY camera_id, biz_date
 ),
 outage AS (
-  SELECT
-    camera_id,
-    biz_date,
-    count(*) AS outages,
-    -- a camera that is still dark counts up to the last event of any camera
-    sum((arrow_cast(coalesce(until_at, last_at), 'Int64') - arrow_cast(since_at, 'Int64')) / 1000000) AS offline_seconds
-  FROM core.camera_status
-  CROSS JOIN (SELECT max(since_at) AS last_at FROM core.camera_status) AS span
+  SELECT camera_id, biz_date, count(*) AS outages
+  FROM source.camera_status
   WHERE event = 'offline'
   GROUP BY camera_id, biz_date
 )
@@ -24,7 +18,6 @@ SELECT
   coalesce(c.biz_date, o.biz_date) AS biz_date,
   coalesce(c.clips, 0) AS clips,
   coalesce(c.recorded_seconds, 0) AS recorded_seconds,
-  coalesce(o.outages, 0) AS outages,
-  coalesce(o.offline_seconds, 0) AS offline_seconds
+  coalesce(o.outages, 0) AS outages
 FROM clip AS c
 FULL OUTER JOIN outage AS o ON o.camera_id = c.camera_id AND o.biz_date = c.biz_date

@@ -13,6 +13,8 @@ WITH first_unit AS (
     min(enroute_at) AS enroute_at,
     min(arrived_at) AS arrived_at
   FROM core.dispatch
+  -- of the calls at hand: one day of calls does not gather every dispatch there is
+  WHERE alarm_id IN (SELECT alarm_id FROM core.alarm)
   GROUP BY alarm_id
 ),
 seconds AS (

@@ -38,7 +38,10 @@ clip AS (
     camera_id,
     arrow_cast(begin_at, 'Int64') - 600000000 AS from_micros,
     arrow_cast(end_at, 'Int64') + 600000000 AS to_micros
-  FROM core.video_index
+  FROM core.video_index AS v
+  CROSS JOIN span AS s
+  -- a clip lasts a day at most
+  WHERE v.biz_date > s.last_day - INTERVAL '30 days'
 ),
 outage AS (
   SELECT camera_id, arrow_cast(since_at, 'Int64') AS from_micros, coalesce(arrow_cast(until_at, 'Int64'), 9223372036854775807) AS to_micros

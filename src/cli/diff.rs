@@ -1,11 +1,10 @@
 //! `fenghuo diff A:B`: what differs between two releases.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 
-use crate::cli::open::Opened;
+use crate::cli::open::At;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
 use crate::config::text::closest;
@@ -16,7 +15,7 @@ use crate::pipeline::changes::Two;
 /// Compare two releases: rows added, removed and changed by key
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Two releases, `41:42`; with one number, the one before it and it
+    /// Two releases, `41:42`; with one number, the one before it and it; in an environment, else, the published one and its newest
     #[arg(value_name = "A:B")]
     releases: Option<String>,
     /// List the keys of one table that differ
@@ -26,8 +25,8 @@ pub(super) struct Args {
     output: Output,
 }
 
-pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
-    let opened = Opened::at(site)?;
+pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
+    let opened = at.open()?;
     let (then, now) = match &args.releases {
         Some(text) => {
             let numbers = text.split_once(':').map(|(then, now)| (then.parse(), now.parse()));
@@ -42,7 +41,15 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             (now.saturating_sub(1), now)
         }
     };
-    let (then, now) = (opened.lake.release(then).await?, opened.lake.release(now).await?);
+    // what an environment would change is told against what is published
+    let then = match (&args.releases, opened.lake.environment()) {
+        (None, Some(_)) => {
+            let published = opened.lake.published().latest_release().await?;
+            published.ok_or_else(|| fail(Kind::Missing, "no_release_yet", &[]))?
+        }
+        _ => opened.lake.release(then).await?,
+    };
+    let now = opened.lake.release(now).await?;
     let models = Models::load(&opened.site)?;
     let two = Two {
         site: &opened.site,

@@ -121,7 +121,10 @@ pub(super) fn create(dir: &Path, answers: &Answers) -> Result<Site> {
         std::fs::create_dir_all(&path).map_err(|cause| io_error(&path, &cause))?;
     }
     write_key(&dir.join("keys/site.key"))?;
-    write(&dir.join(".gitignore"), b"/keys/\n/lake/\n/inbox/\n/pages/\n")?;
+    write(
+        &dir.join(".gitignore"),
+        b"/keys/\n/lake/\n/inbox/\n/pages/\n/schedule.*\n",
+    )?;
     // the settings come last: a folder without them is no site yet, and init can run again
     write(&dir.join(SETTINGS_FILE), settings.as_bytes())?;
     Site::open(dir)

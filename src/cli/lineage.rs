@@ -1,8 +1,6 @@
 //! `fenghuo lineage`: from what a table or column comes, and what comes from it.
 
-use std::path::Path;
-
-use crate::cli::open::Opened;
+use crate::cli::open::At;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
 use crate::engine::Bounds;
@@ -26,8 +24,8 @@ pub(super) struct Args {
     output: Output,
 }
 
-pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
-    let opened = Opened::at(site)?;
+pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
+    let opened = at.open()?;
     let models = Models::load(&opened.site)?;
     let release = opened.lake.latest_release().await?;
     let bounds = Bounds::from(&opened.site.settings.limits);

@@ -13,10 +13,12 @@ mod ingest;
 mod init;
 mod key;
 mod lineage;
+mod notice;
 mod open;
 mod output;
 mod plan;
 mod print;
+mod purge;
 mod query;
 mod release;
 mod retry;
@@ -32,10 +34,12 @@ mod workbook;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Kind, Result, fail};
 use crate::message::{Language, Message, keys};
+use open::At;
 use print::Printer;
 
 /// Places, times and processes are scored; people never are
@@ -45,6 +49,9 @@ struct Cli {
     /// Folder of the site
     #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "FENGHUO_SITE")]
     site: PathBuf,
+    /// Environment: releases of its own beside the published ones
+    #[arg(long = "env", global = true, value_name = "NAME", env = "FENGHUO_ENV")]
+    environment: Option<String>,
     /// Language of messages: zh or en
     #[arg(long, global = true, value_name = "LANG", env = "FENGHUO_LANG", value_parser = ["zh", "en"])]
     lang: Option<String>,
@@ -72,6 +79,8 @@ enum Command {
     Lineage(lineage::Args),
     Freshness(freshness::Args),
     Schedule(schedule::Args),
+    Notice(notice::Args),
+    Purge(purge::Args),
     Query(query::Args),
     Release(release::Args),
     Table(table::Args),
@@ -79,6 +88,23 @@ enum Command {
     Workbook(workbook::Args),
     Schema(schema::Args),
     Completions(completions::Args),
+}
+
+impl Command {
+    /// Whether it builds or shows releases; nothing else has another side in an environment.
+    fn knows_environments(&self) -> bool {
+        matches!(
+            self,
+            Command::Plan(_)
+                | Command::Run(_)
+                | Command::Diff(_)
+                | Command::Lineage(_)
+                | Command::Query(_)
+                | Command::Release(_)
+                | Command::Status(_)
+                | Command::Workbook(_)
+        )
+    }
 }
 
 /// Parses, runs, prints; the exit code is the kind of the error.
@@ -183,27 +209,36 @@ impl Signals {
 
 async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
     let site = cli.site.as_path();
+    let at = At {
+        site,
+        environment: cli.environment.as_deref(),
+    };
+    if at.environment.is_some() && !cli.command.knows_environments() {
+        return Err(fail(Kind::Input, "environment_not_here", &[]));
+    }
     match &cli.command {
         Command::Demo(args) => demo::run(args, printer).await,
         Command::Init(args) => init::run(args, printer),
-        Command::Status(args) => status::run(args, site, printer).await,
+        Command::Status(args) => status::run(args, at, printer).await,
         Command::Doctor(args) => doctor::run(args, site, printer).await,
         Command::Ingest(args) => ingest::run(args, site, printer).await,
         Command::Key(args) => key::run(args, site, printer).await,
         Command::Contract(args) => contract::run(args, site, printer).await,
-        Command::Plan(args) => plan::run(args, site, printer).await,
-        Command::Run(args) => run::run(args, site, printer).await,
+        Command::Plan(args) => plan::run(args, at, printer).await,
+        Command::Run(args) => run::run(args, at, printer).await,
         Command::Retry(args) => retry::run(args, site, printer).await,
         Command::Backfill(args) => backfill::run(args, site, printer).await,
-        Command::Diff(args) => diff::run(args, site, printer).await,
+        Command::Diff(args) => diff::run(args, at, printer).await,
         Command::Freshness(args) => freshness::run(args, site, printer).await,
+        Command::Purge(args) => purge::run(args, site, printer).await,
+        Command::Notice(args) => notice::run(args, site, printer).await,
         Command::Schedule(args) => schedule::run(args, site, printer).await,
-        Command::Lineage(args) => lineage::run(args, site, printer).await,
-        Command::Query(args) => query::run(args, site, printer).await,
-        Command::Release(args) => release::run(args, site, printer).await,
+        Command::Lineage(args) => lineage::run(args, at, printer).await,
+        Command::Query(args) => query::run(args, at, printer).await,
+        Command::Release(args) => release::run(args, at, printer).await,
         Command::Table(args) => table::run(args, site, printer).await,
         Command::Test(args) => test::run(args, site, printer).await,
-        Command::Workbook(args) => workbook::run(args, site, printer).await,
+        Command::Workbook(args) => workbook::run(args, at, printer).await,
         Command::Schema(args) => schema::run(args, printer),
         Command::Completions(args) => completions::run(args, printer),
     }
@@ -258,8 +293,19 @@ fn localized(command: clap::Command, key: &str, language: Language) -> clap::Com
         Some(about) => command.about(about),
         None => command,
     };
-    command.mut_args(|arg| match text(&format!("arg_{}", arg.get_id())) {
-        Some(help) => arg.help(help),
-        None => arg,
+    command.mut_args(|arg| {
+        // a variable that is set to nothing says nothing
+        let says_nothing = arg
+            .get_env()
+            .and_then(std::env::var_os)
+            .is_some_and(|value| value.is_empty());
+        let arg = match says_nothing {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        };
+        match text(&format!("arg_{}", arg.get_id())) {
+            Some(help) => arg.help(help),
+            None => arg,
+        }
     })
 }

@@ -13,6 +13,23 @@ use crate::pipeline::Run;
 use crate::protect::SiteKey;
 use crate::time::Clock;
 
+/// Where a command works.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    pub site: &'a Path,
+    pub environment: Option<&'a str>,
+}
+
+impl At<'_> {
+    pub(super) fn open(self) -> Result<Opened> {
+        let mut opened = Opened::at(self.site)?;
+        if let Some(name) = self.environment {
+            opened.lake = opened.lake.in_environment(name)?;
+        }
+        Ok(opened)
+    }
+}
+
 /// A site with its lake.
 #[derive(Debug)]
 pub(super) struct Opened {

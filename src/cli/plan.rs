@@ -1,9 +1,8 @@
 //! `fenghuo plan`: what a run would do and why. It writes nothing.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use crate::cli::open::Opened;
+use crate::cli::open::At;
 use crate::cli::output::{Output, texts};
 use crate::cli::print::Printer;
 use crate::engine::Bounds;
@@ -13,8 +12,9 @@ use crate::lake::days::to_text;
 use crate::model::Models;
 use crate::pipeline::Definition;
 use crate::pipeline::dirt::Dirt;
+use crate::pipeline::environment::Base;
 use crate::pipeline::files::{Assigned, assign, contracts};
-use crate::pipeline::plan::{Expected, Plan, Reason, Step, sources, tables};
+use crate::pipeline::plan::{Expected, Plan, Reason, Step, tables};
 use crate::pipeline::run::parameters;
 
 /// Show what a run would do, and why
@@ -35,20 +35,20 @@ async fn batch_of(file: &Assigned) -> Result<String> {
         .map_err(|cause| fail(Kind::Bug, "parser_died", &[&"plan"]).because(cause))?
 }
 
-pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
-    let opened = Opened::at(site)?;
+pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
+    let opened = at.open()?;
     let definition = Definition::load(&opened.site, &args.pipeline)?;
     let contracts = contracts(&opened.site)?;
     let models = Models::load(&opened.site)?;
-    let last = opened.lake.latest_release().await?;
-    let sources = sources(&opened.lake).await?;
+    let parameters = parameters(&opened.site);
+    let Base { last, sources } = Base::of(&opened.lake, &models, &parameters).await?;
     let mut unread = BTreeSet::new();
     let mut rows: Vec<[String; 7]> = Vec::new();
-    for file in assign(&opened.site, &contracts)
-        .await?
-        .iter()
-        .filter(|file| definition.ingests(&file.contract))
-    {
+    let files = match opened.lake.environment() {
+        Some(_) => Vec::new(),
+        None => assign(&opened.site, &contracts).await?,
+    };
+    for file in files.iter().filter(|file| definition.ingests(&file.contract)) {
         let stored = match opened.lake.table(&file.contract.into).await? {
             // what is new in a database, only asking it would tell
             Some(table) if file.contract.pull.is_none() => table.holds(&batch_of(file).await?).await?,
@@ -76,7 +76,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         &unread,
         &unknown,
         last.as_ref(),
-        &parameters(&opened.site),
+        &parameters,
     );
     let tables = tables(last.as_ref(), &sources);
     let bounds = Bounds::from(&opened.site.settings.limits);

@@ -1,8 +1,6 @@
 //! `fenghuo query`: one SELECT on a release. Source tables and tokens are not visible here.
 
-use std::path::Path;
-
-use crate::cli::open::Opened;
+use crate::cli::open::At;
 use crate::cli::output::Output;
 use crate::cli::print::Printer;
 use crate::engine::{Bounds, references};
@@ -22,8 +20,8 @@ pub(super) struct Args {
     output: Output,
 }
 
-pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
-    let opened = Opened::at(site)?;
+pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
+    let opened = at.open()?;
     let release = opened.release(args.as_of).await?;
     let limits = &opened.site.settings.limits;
     let names = references("query", &args.sql)?;

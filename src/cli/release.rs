@@ -1,13 +1,11 @@
 //! `fenghuo release`: the published sets of tables.
 
-use std::path::Path;
-
 use arrow::array::ArrayRef;
 
-use crate::cli::open::Opened;
+use crate::cli::open::At;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
-use crate::error::Result;
+use crate::error::{Kind, Result, fail};
 
 /// Read the published releases
 #[derive(Debug, clap::Args)]
@@ -32,16 +30,25 @@ enum Verb {
     },
     /// Take the newest release back: the tables of the one before it hold again
     Withdraw,
+    /// End an environment: its releases go, its tables with the next vacuum
+    Drop,
 }
 
-pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
-    let opened = Opened::at(site)?;
+pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
+    let opened = at.open()?;
     let (columns, output): (Vec<(&str, ArrayRef)>, &Output) = match &args.verb {
         Verb::Withdraw => {
             let key = opened.key()?;
             let release = opened.run(&key)?.withdraw_release().await?;
             let restored = release.restores.unwrap_or_default();
             printer.say("release_withdrawn", &[&release.release, &restored]);
+            return Ok(());
+        }
+        Verb::Drop => {
+            let name = opened.lake.environment();
+            let name = name.ok_or_else(|| fail(Kind::Input, "environment_drop", &[]))?;
+            opened.lake.drop_environment()?;
+            printer.say("environment_dropped", &[&name]);
             return Ok(());
         }
         Verb::List { output } => {

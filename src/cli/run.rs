@@ -1,12 +1,14 @@
 //! `fenghuo run`: plan, ingest, build, check, release, pages.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use crate::cli::open::Opened;
+use crate::cli::open::{At, Opened};
 use crate::cli::print::Printer;
-use crate::error::Result;
-use crate::pipeline::{Outcome, Request};
+use crate::error::{Kind, Result, io_error};
+use crate::pipeline::{Outcome, Request, openlineage};
 
 /// Run a pipeline: ingest, build, check, publish
 #[derive(Debug, clap::Args)]
@@ -14,13 +16,41 @@ pub(super) struct Args {
     /// Pipeline
     #[arg(value_name = "PIPELINE", default_value = "nightly")]
     pipeline: String,
+    /// Append the run to a file as OpenLineage events
+    #[arg(long, value_name = "FILE")]
+    openlineage: Option<PathBuf>,
 }
 
-pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
-    let opened = Opened::at(site)?;
-    let outcome = pipeline(&opened, &args.pipeline, printer).await?;
-    told(&outcome, printer);
+pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
+    let opened = at.open()?;
+    let key = opened.key()?;
+    let run = opened.run(&key)?;
+    let outcome = run.pipeline(&Request::all(&args.pipeline), printer).await;
+    if let Some(path) = &args.openlineage {
+        // a run that another one kept from beginning is not on record
+        if !matches!(&outcome, Err(error) if error.kind() == Kind::Conflict) {
+            append(
+                path,
+                &openlineage::events(&opened.site, &opened.lake, &run.run_id).await?,
+            )?;
+        }
+    }
+    told(&outcome?, printer);
     Ok(())
+}
+
+/// Appends events to a file, one a line.
+fn append(path: &Path, events: &[serde_json::Value]) -> Result<()> {
+    let failed = |cause: std::io::Error| io_error(path, &cause);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(failed)?;
+    for event in events {
+        writeln!(file, "{event}").map_err(failed)?;
+    }
+    file.sync_all().map_err(failed)
 }
 
 /// Runs a pipeline on an opened site.

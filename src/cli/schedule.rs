@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::cli::clock::SystemClock;
+use crate::cli::clock::{SystemClock, run_id};
+use crate::cli::notice;
 use crate::cli::open::Opened;
 use crate::cli::output::{Output, texts};
 use crate::cli::print::Printer;
 use crate::cli::run::told;
 use crate::error::{Kind, Result, fail, io_error};
 use crate::pipeline::Request;
+use crate::pipeline::notify::{Channels, Teller};
 use crate::pipeline::schedule::{self, Job, Steady, Turn};
 use crate::time::{Calendar, Clock, rfc3339};
 
@@ -68,10 +70,11 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             Err(error) => printer.error(&error),
         }
         turn(&opened, &jobs, since, &calendar, &mut waiting, printer).await?;
+        tell(&opened, printer).await;
         if args.once {
             return Ok(());
         }
-        beat(&opened, &jobs, &calendar).await?;
+        beat(&opened, &jobs, &calendar, printer).await?;
         tokio::time::sleep(TICK).await;
     }
 }
@@ -119,6 +122,30 @@ async fn turn(
     Ok(())
 }
 
+/// Tells what is due of the last nights. That it could not be told ends no night.
+async fn tell(opened: &Opened, printer: &Printer) {
+    if !(Channels { site: &opened.site }).any() {
+        return;
+    }
+    let now = SystemClock.now();
+    let told = match run_id(now) {
+        Ok(name) => {
+            let teller = Teller {
+                site: &opened.site,
+                lake: &opened.lake,
+                now,
+                run_id: &name,
+            };
+            notice::send(&teller, printer).await
+        }
+        Err(error) => Err(error),
+    };
+    match told {
+        Ok(wrong) => wrong.iter().for_each(|error| printer.error(error)),
+        Err(error) => printer.error(&error),
+    }
+}
+
 /// When each pipeline is due next.
 async fn due_next(opened: &Opened, jobs: &[Job], calendar: &Calendar) -> Result<Vec<(String, String)>> {
     let holidays = schedule::holidays(&opened.site, &opened.lake).await?;
@@ -153,13 +180,19 @@ async fn calendar_ends(opened: &Opened, now: i64, printer: &Printer) -> Result<(
     Ok(())
 }
 
-/// Writes the file of life, whole or not at all.
-async fn beat(opened: &Opened, jobs: &[Job], calendar: &Calendar) -> Result<()> {
+/// Writes the file of life, whole or not at all, and tells the monitor.
+async fn beat(opened: &Opened, jobs: &[Job], calendar: &Calendar, printer: &Printer) -> Result<()> {
     let next: BTreeMap<String, String> = due_next(opened, jobs, calendar).await?.into_iter().collect();
     let text = json!({ "at": rfc3339(SystemClock.now()), "next": next }).to_string();
     let path = opened.site.path(BEAT);
     let staged = path.with_extension("next");
-    std::fs::write(&staged, text)
+    std::fs::write(&staged, &text)
         .and_then(|()| std::fs::rename(&staged, &path))
-        .map_err(|cause| io_error(&path, &cause))
+        .map_err(|cause| io_error(&path, &cause))?;
+    if !opened.site.settings.notify.beat.is_empty()
+        && let Err(error) = (Channels { site: &opened.site }).beat(text).await
+    {
+        printer.error(&error);
+    }
+    Ok(())
 }

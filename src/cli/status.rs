@@ -1,9 +1,7 @@
 //! `fenghuo status`: last night on one screen.
 
-use std::path::Path;
-
 use crate::cli::clock::SystemClock;
-use crate::cli::open::Opened;
+use crate::cli::open::At;
 use crate::cli::output::drawn;
 use crate::cli::print::Printer;
 use crate::cli::run::switched_off;
@@ -12,6 +10,7 @@ use crate::error::Result;
 use crate::model::pinned;
 use crate::pipeline::files::contracts;
 use crate::pipeline::leftovers::leftovers;
+use crate::pipeline::notify::Teller;
 use crate::pipeline::record;
 use crate::time::Clock;
 
@@ -20,18 +19,13 @@ use crate::time::Clock;
 pub(super) struct Args {}
 
 /// Each part of the screen: its title in the catalogue, its tables, its query.
-const PARTS: [(&str, &[&str], &str); 4] = [
+const PARTS: [(&str, &[&str], &str); 3] = [
     (
         "status_runs",
         &["ops.run"],
         "SELECT run_id, pipeline, act, status, release, \
          CAST((arrow_cast(ended_at, 'Int64') - arrow_cast(started_at, 'Int64')) / 1000000 AS BIGINT) AS seconds \
          FROM ops.run ORDER BY started_at DESC LIMIT 5",
-    ),
-    (
-        "status_trouble",
-        &["ops.step"],
-        "SELECT run_id, kind, name, message FROM ops.step WHERE status = 'failed' ORDER BY started_at DESC LIMIT 5",
     ),
     (
         "status_feeds",
@@ -47,8 +41,8 @@ const PARTS: [(&str, &[&str], &str); 4] = [
     ),
 ];
 
-pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> {
-    let opened = Opened::at(site)?;
+pub(super) async fn run(_: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
+    let opened = at.open()?;
     let release = opened.release(None).await?;
     let limits = &opened.site.settings.limits;
     let session = pinned::session(&opened.lake, Bounds::from(limits), &release).await?;
@@ -71,6 +65,15 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
                 printer.words(key, &[&run_id, &head.pipeline, &steps.len(), &step])
             ));
         }
+    }
+    let teller = Teller {
+        site: &opened.site,
+        lake: &opened.lake,
+        now: SystemClock.now(),
+        run_id: "",
+    };
+    for text in teller.texts(printer.language()).await? {
+        screen.push_str(&format!("{text}\n"));
     }
     for (title, tables, sql) in PARTS {
         let there = tables

@@ -1,8 +1,8 @@
 //! `fenghuo workbook`: pages of a release.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::cli::open::Opened;
+use crate::cli::open::At;
 use crate::cli::print::Printer;
 use crate::error::{Result, io_error};
 use crate::pipeline::files::contracts;
@@ -33,14 +33,14 @@ enum Verb {
     },
 }
 
-pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
+pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
     let Verb::Run {
         name,
         as_of,
         output,
         out,
     } = &args.verb;
-    let opened = Opened::at(site)?;
+    let opened = at.open()?;
     let release = opened.release(*as_of).await?;
     let contracts = contracts(&opened.site)?;
     if output == "html" && out.is_none() {

@@ -17,6 +17,8 @@ pub struct Settings {
     pub lake: LakeSettings,
     /// Bounds on everything that can grow.
     pub limits: Limits,
+    /// Who is told when a night goes wrong.
+    pub notify: Notify,
 }
 
 /// Who the site is and how it counts.
@@ -131,6 +133,38 @@ pub struct Limits {
     pub orphan_hours: i64,
     /// Partitions of a query plan; fixed so that plans do not depend on the machine.
     pub target_partitions: usize,
+}
+
+/// Who is told when a night goes wrong, and how.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    /// File of the site that gets a line of JSON for each telling; empty for none.
+    pub file: String,
+    /// Mail relay, `smtp://host:25` or `smtps://host:465`; empty for none.
+    pub smtp: String,
+    /// User of the relay; empty where it asks for none.
+    pub smtp_user: String,
+    /// File with its password, mode 0600.
+    pub smtp_password_file: String,
+    /// Who the mail is from.
+    pub mail_from: String,
+    /// Who gets it.
+    pub mail_to: Vec<String>,
+    /// Who gets it when nobody said that they know.
+    pub mail_escalate: Vec<String>,
+    /// URL that gets it as JSON; empty for none.
+    pub webhook: String,
+    /// URL that hears every 15 seconds that the scheduler lives; empty for none.
+    pub beat: String,
+    /// Hosts that may be talked to at all.
+    pub allow: Vec<String>,
+    /// Minutes before the deadline of a pipeline at which somebody is told.
+    pub lead_minutes: i64,
+    /// Minutes after which it is told again where nobody said that they know; 0 for never.
+    pub escalate_minutes: i64,
+    /// Local time `HH:MM` of the message of the day; empty for none.
+    pub digest_at: String,
 }
 
 const DEFAULTS: &str = include_str!("defaults.toml");

@@ -75,6 +75,8 @@ pub struct ContractFile {
     /// Which of two rows of one key that say different things holds: `first` (default), `newest` or
     /// `reject` (neither).
     pub conflict: Option<String>,
+    /// Days for which rows are kept, by their statistics day; for good where it does not say.
+    pub keep_days: Option<u32>,
     /// What becomes of a source file whose release is durable: `purge 72h` (default) or `leave`.
     pub after: Option<String>,
     /// Reference system of the coordinates: `wgs84`, `cgcs2000`, `gcj02`, `bd09`, or `epsg:N` of a grid in metres.
@@ -249,6 +251,7 @@ impl ContractFile {
             unknown_columns,
             reject_percent,
             conflict,
+            keep_days,
             after,
             crs,
             timezone,

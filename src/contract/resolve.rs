@@ -98,6 +98,8 @@ pub struct Contract {
     pub reject_percent: Option<f64>,
     /// Which of two rows of one key holds.
     pub conflict: Conflict,
+    /// Days for which rows are kept.
+    pub keep_days: Option<u32>,
     /// Hours after which a source file goes, once its release is durable.
     pub purge_hours: Option<i64>,
     /// How a delimited file is written.
@@ -141,11 +143,26 @@ impl Contract {
             .flat_map(|column| std::iter::once(column.from.as_str()).chain(column.aliases.iter().map(String::as_str)))
     }
 
+    /// What the key of its document numbers is for: one key per source system.
+    pub fn key_purpose(&self) -> String {
+        format!("key/{}", self.system)
+    }
+
     /// Whether the rows carry positions.
     pub fn has_position(&self) -> bool {
         self.columns.iter().any(|column| column.kind.is_position())
     }
 }
+
+/// The encodings that a contract may name.
+const ENCODINGS: [(&str, &encoding_rs::Encoding); 6] = [
+    ("utf-8", encoding_rs::UTF_8),
+    ("gb18030", encoding_rs::GB18030),
+    ("gbk", encoding_rs::GBK),
+    ("big5", encoding_rs::BIG5),
+    ("utf-16le", encoding_rs::UTF_16LE),
+    ("utf-16be", encoding_rs::UTF_16BE),
+];
 
 /// All contracts of a site, resolved. Contracts without `from` are patterns for others only.
 ///
@@ -243,17 +260,7 @@ impl Resolver<'_> {
             ],
         )?;
         let format = self.format()?;
-        let encoding = self.choice(
-            given.encoding.as_deref().unwrap_or("utf-8"),
-            &[
-                ("utf-8", encoding_rs::UTF_8),
-                ("gb18030", encoding_rs::GB18030),
-                ("gbk", encoding_rs::GBK),
-                ("big5", encoding_rs::BIG5),
-                ("utf-16le", encoding_rs::UTF_16LE),
-                ("utf-16be", encoding_rs::UTF_16BE),
-            ],
-        )?;
+        let encoding = self.choice(given.encoding.as_deref().unwrap_or("utf-8"), &ENCODINGS)?;
         let columns: Vec<Column> = given
             .columns
             .0
@@ -305,6 +312,7 @@ impl Resolver<'_> {
             )?,
             reject_percent: given.reject_percent,
             conflict: self.conflict(format)?,
+            keep_days: given.keep_days,
             purge_hours: self.after()?,
             dialect: self.dialect()?,
             crs,

@@ -120,10 +120,7 @@ impl collected::Question for Question {
         }
         lists_of(
             fields(),
-            vec![
-                Arc::new(Int64Array::from(moments)),
-                Arc::new(Int64Array::from(held)),
-            ],
+            vec![Arc::new(Int64Array::from(moments)), Arc::new(Int64Array::from(held))],
             &ends,
         )
     }

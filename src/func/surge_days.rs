@@ -146,9 +146,16 @@ mod tests {
     #[test]
     fn a_baseline_of_no_days_or_of_more_than_ten_years_is_refused() {
         for wrong in [Some(0), Some(-1), Some(4000), None] {
-            let text = Question::from_constant(&Some(ScalarValue::Int64(wrong))).unwrap_err().to_string();
+            let text = Question::from_constant(&Some(ScalarValue::Int64(wrong)))
+                .unwrap_err()
+                .to_string();
             assert!(text.contains("surge_days: expected previous"), "{text}");
         }
-        assert!(Question::from_constant(&None).unwrap_err().to_string().contains("an expression of columns"));
+        assert!(
+            Question::from_constant(&None)
+                .unwrap_err()
+                .to_string()
+                .contains("an expression of columns")
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! One file from bytes to commits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Schema;
@@ -55,6 +55,8 @@ pub struct Ingest<'a> {
     /// Cells of earlier positions of each table, read once.
     pub(super) references: HashMap<String, Option<Arc<HashSet<i64>>>>,
     pub(super) history: Option<Vec<Past>>,
+    /// Tables as they were last opened.
+    opened: Mutex<HashMap<String, Table>>,
     pub(super) named: bool,
 }
 
@@ -138,6 +140,7 @@ impl<'a> Ingest<'a> {
             grown: BTreeSet::new(),
             references: HashMap::new(),
             history: None,
+            opened: Mutex::new(HashMap::new()),
             named: given.named,
         }
     }
@@ -468,11 +471,23 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 
+    /// A table at its newest version. One that was opened before reads the commits since, not its whole log.
     pub(super) async fn open(&self, name: &str) -> Result<Table> {
-        self.lake
-            .table(name)
-            .await?
-            .ok_or_else(|| fail(Kind::Missing, "table_missing", &[&name]))
+        let kept = self.opened.lock().ok().and_then(|opened| opened.get(name).cloned());
+        let table = match kept {
+            Some(mut table) => {
+                table.refresh().await?;
+                table
+            }
+            None => {
+                let found = self.lake.table(name).await?;
+                found.ok_or_else(|| fail(Kind::Missing, "table_missing", &[&name]))?
+            }
+        };
+        if let Ok(mut opened) = self.opened.lock() {
+            opened.insert(name.to_owned(), table.clone());
+        }
+        Ok(table)
     }
 
     /// The three commits of a batch, in the order that lets a rerun complete what is missing.

@@ -149,8 +149,13 @@ impl Ingest<'_> {
                     stage.write(&rows).await?;
                 }
                 if again > 0 && claims && earlier.is_empty() {
-                    let again = BooleanArray::from_iter(these.iter().map(|verdict| Some(verdict.is_none())));
-                    let again = filter_record_batch(&batch, &again).map_err(broken)?;
+                    let erased = known.erased();
+                    // what was erased claims nothing
+                    let claims =
+                        |(verdict, key): (&Option<i64>, &i64)| Some(verdict.is_none() && !erased.contains(key));
+                    let claiming = BooleanArray::from_iter(these.iter().zip(keys(&batch)?).map(claims));
+                    report.duplicate += again - claiming.true_count() as u64;
+                    let again = filter_record_batch(&batch, &claiming).map_err(broken)?;
                     arrived.claims += again.num_rows() as u64;
                     if arrived.claims > most {
                         return Err(fail(Kind::Limit, "resend_rows", &[&report.file, &most]));

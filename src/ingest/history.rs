@@ -4,6 +4,7 @@
 //! is what the contract's `resend` says; a batch can be taken back and then stays away.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, StringArray};
@@ -261,28 +262,43 @@ impl Ingest<'_> {
                 Known::new(&folder, held, renewal).map(Some)
             }
             Land::Rows => {
-                let stored = table.rows()?;
-                let held = self.held.remove(&contract.into).filter(|_| earlier.is_empty());
-                if let Some(held) = held.filter(|held| held.filter.has_room_for(expected)) {
-                    return Known::new(&folder, held, renewal).map(Some);
-                }
-                // with room for the other files of a night, or each of them would read every identity again
-                let mut filter = Filter::with_room_for(stored + expected + stored / 4);
-                if earlier.is_empty() {
-                    let path = index::path(&folder, table.name());
-                    let kept = Index::open(&path, &title(table).await?, |identity| {
-                        filter.insert(identity);
-                    })?;
-                    if kept.is_some() {
-                        return Known::new(&folder, Held::new(filter, kept), renewal).map(Some);
-                    }
-                }
-                let mut known = Known::new(&folder, Held::new(filter, None), renewal)?;
-                self.each_identity(table, earlier, &mut |identity| known.stored(identity))
-                    .await?;
+                let mut known = self.of_table(&folder, contract, table, expected, earlier).await?;
+                known.keep_away(self.lake.erased(table.name())?);
                 Ok(Some(known))
             }
         }
+    }
+
+    /// What is known of the identities of a table's rows, without those of `earlier` batches.
+    async fn of_table(
+        &mut self,
+        folder: &Path,
+        contract: &Contract,
+        table: &Table,
+        expected: u64,
+        earlier: &[String],
+    ) -> Result<Known> {
+        let renewal = self.key().renewal(TokenClass::Row);
+        let stored = table.rows()?;
+        let held = self.held.remove(&contract.into).filter(|_| earlier.is_empty());
+        if let Some(held) = held.filter(|held| held.filter.has_room_for(expected)) {
+            return Known::new(folder, held, renewal);
+        }
+        // with room for the other files of a night, or each of them would read every identity again
+        let mut filter = Filter::with_room_for(stored + expected + stored / 4);
+        if earlier.is_empty() {
+            let path = index::path(folder, table.name());
+            let kept = Index::open(&path, &title(table).await?, |identity| {
+                filter.insert(identity);
+            })?;
+            if kept.is_some() {
+                return Known::new(folder, Held::new(filter, kept), renewal);
+            }
+        }
+        let mut known = Known::new(folder, Held::new(filter, None), renewal)?;
+        self.each_identity(table, earlier, &mut |identity| known.stored(identity))
+            .await?;
+        Ok(known)
     }
 
     /// Keeps the identities of the tables that grew, for the next night.
@@ -390,8 +406,15 @@ impl Ingest<'_> {
 /// earlier state counts its versions anew.
 async fn title(table: &Table) -> Result<String> {
     let last = table.history(Some(1)).await?;
-    let of = last.first().map(|last| format!("{} {} {}", last.at_millis, last.run_id, last.batch_id));
-    Ok(format!("{}@{} {}", table.location(), table.version(), of.unwrap_or_default()))
+    let of = last
+        .first()
+        .map(|last| format!("{} {} {}", last.at_millis, last.run_id, last.batch_id));
+    Ok(format!(
+        "{}@{} {}",
+        table.location(),
+        table.version(),
+        of.unwrap_or_default()
+    ))
 }
 
 /// The `nth` of so many equal parts of all identities, counted from 0.

@@ -52,7 +52,7 @@ impl Index {
         };
         let length = file.metadata().map_err(failed)?.len();
         let mut head = vec![0u8; usize::try_from(HEAD_BYTES).unwrap_or(512)];
-        if length < HEAD_BYTES || (length - HEAD_BYTES) % 8 != 0 {
+        if length < HEAD_BYTES || !(length - HEAD_BYTES).is_multiple_of(8) {
             return Ok(None);
         }
         let mut reader = BufReader::with_capacity(BLOCK * 8, &file);
@@ -247,7 +247,9 @@ mod tests {
     async fn written(path: &Path, mut all: Vec<i64>) {
         all.sort_unstable();
         let mut all = Some(all);
-        Index::write(path, "1@7 night", async || Ok(all.take())).await.expect("written");
+        Index::write(path, "1@7 night", async || Ok(all.take()))
+            .await
+            .expect("written");
     }
 
     #[tokio::test]
@@ -258,8 +260,14 @@ mod tests {
         for night in 0..3u64 {
             let new = 30_000 + night * 500..30_000 + (night + 1) * 500;
             let mut seen = Vec::new();
-            let title = if night == 0 { "1@7 night".to_owned() } else { format!("1@8 night {night}") };
-            let index = Index::open(&path, &title, |identity| seen.push(identity)).expect("read").expect("whole");
+            let title = if night == 0 {
+                "1@7 night".to_owned()
+            } else {
+                format!("1@8 night {night}")
+            };
+            let index = Index::open(&path, &title, |identity| seen.push(identity))
+                .expect("read")
+                .expect("whole");
             let mut before = identities(0..new.start);
             before.sort_unstable();
             assert!(seen == before, "night {night}");
@@ -272,7 +280,10 @@ mod tests {
             .expect("added");
             let asked: Vec<i64> = identities(new.end - 700..new.end + 50);
             let mut marked = std::collections::BTreeSet::new();
-            assert!(held.mark_stored(&asked, &mut |identity| _ = marked.insert(identity)).expect("asked"));
+            assert!(
+                held.mark_stored(&asked, &mut |identity| _ = marked.insert(identity))
+                    .expect("asked")
+            );
             let known = asked.iter().filter(|identity| marked.contains(identity)).count();
             assert_eq!(known, 700, "night {night}");
             let mut sorted = held.sorted().expect("known");

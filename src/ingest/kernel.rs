@@ -133,7 +133,7 @@ pub(super) struct Kernels<'a> {
 /// per feed and field.
 fn column_keys(contract: &Contract, key: &SiteKey) -> Vec<Option<MacKey>> {
     let purpose = |column: &Column| match column.protect {
-        Protect::Key => Some(format!("key/{}", contract.system)),
+        Protect::Key => Some(contract.key_purpose()),
         Protect::Token => Some(format!("token/{}/{}", contract.into, column.name)),
         Protect::Place | Protect::Public | Protect::Coarse | Protect::Drop => None,
     };

@@ -124,6 +124,8 @@ impl Spill {
 #[derive(Debug)]
 pub(super) struct Known {
     held: Held,
+    /// Rows that were erased and stay away.
+    erased: Vec<i64>,
     /// What brings identities to the newest key, as they are stored.
     renewal: Renewal,
     /// Stored identities of the rows of this file that were called new.
@@ -144,6 +146,7 @@ impl Known {
     pub(super) fn new(folder: &Path, held: Held, renewal: Renewal) -> Result<Known> {
         Ok(Known {
             held,
+            erased: Vec::new(),
             renewal,
             taken: Spill::new(folder)?,
             waiting: Spill::new(folder)?,
@@ -155,6 +158,19 @@ impl Known {
     /// An identity stored in the table.
     pub(super) fn stored(&mut self, identity: i64) {
         self.held.filter.insert(identity);
+    }
+
+    /// Rows that stay away whoever sends them: they count as stored.
+    pub(super) fn keep_away(&mut self, erased: Vec<i64>) {
+        erased
+            .iter()
+            .for_each(|identity| _ = self.held.filter.insert(*identity));
+        self.erased = erased;
+    }
+
+    /// Rows that stay away.
+    pub(super) fn erased(&self) -> &[i64] {
+        &self.erased
     }
 
     /// Rows of the file, in their order: `known` tells for each whether it waits; a row that does not
@@ -255,6 +271,7 @@ impl Known {
             }
         };
         self.taken.each(&mut mark)?;
+        self.erased.iter().for_each(|identity| mark(*identity));
         if !self.held.mark_stored(&named, &mut mark)? {
             table(&mut mark).await?;
         }
@@ -313,8 +330,12 @@ mod tests {
                 })
                 .collect();
             let folder = tempfile::tempdir().expect("a folder");
-            let mut known =
-                Known::new(folder.path(), Held::new(Filter::with_room_for(room), None), Renewal::default()).expect("a spill");
+            let mut known = Known::new(
+                folder.path(),
+                Held::new(Filter::with_room_for(room), None),
+                Renewal::default(),
+            )
+            .expect("a spill");
             stored.iter().for_each(|identity| known.stored(*identity));
             let mut found: Vec<Option<i64>> = Vec::new();
             let mut late = Vec::new();

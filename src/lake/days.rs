@@ -6,12 +6,11 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Date32Type;
 use deltalake::kernel::{Action, CommitInfo};
-use deltalake::protocol::SaveMode;
 use object_store::ObjectStoreExt;
 use serde_json::Value;
 
 use crate::error::{Kind, Result, fail};
-use crate::lake::table::whole;
+use crate::lake::table::{Means, whole};
 use crate::lake::{Commit, RowDigest, Stage, Table, encode, store_error, table_error};
 use crate::time::calendar;
 
@@ -207,7 +206,7 @@ impl Table {
             digest: Some(digest.clone()),
             ..commit.clone()
         };
-        self.commit(actions.collect(), SaveMode::Overwrite, staged.rows, &commit)
+        self.commit(actions.collect(), Means::Overwrite, staged.rows, &commit)
             .await?;
         self.holds_rows(expected)?;
         Ok(digest)

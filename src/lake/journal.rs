@@ -38,7 +38,7 @@ impl Journal {
 
 impl Lake {
     fn journal_path(&self, run_id: &str) -> PathBuf {
-        self.root().join("runs").join(format!("{run_id}.jsonl"))
+        self.own("runs").join(format!("{run_id}.jsonl"))
     }
 
     /// Begins or goes on with the journal of a run.
@@ -48,7 +48,7 @@ impl Lake {
     pub fn journal(&self, run_id: &str) -> Result<Journal> {
         let path = self.journal_path(run_id);
         let failed = |cause: std::io::Error| io_error(&path, &cause);
-        std::fs::create_dir_all(self.root().join("runs")).map_err(failed)?;
+        std::fs::create_dir_all(self.own("runs")).map_err(failed)?;
         let file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -63,7 +63,7 @@ impl Lake {
     /// # Errors
     /// As the file system fails.
     pub fn journals(&self) -> Result<Vec<(String, Vec<String>)>> {
-        let folder = self.root().join("runs");
+        let folder = self.own("runs");
         let mut found = Vec::new();
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,

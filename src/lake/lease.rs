@@ -32,7 +32,7 @@ impl Lake {
     /// # Errors
     /// `Conflict` where another process still holds it.
     pub async fn lease(&self, name: &str, seconds: u64) -> Result<Lease> {
-        let folder = self.root().join("leases");
+        let folder = self.own("leases");
         let path = folder.join(format!("{name}.lock"));
         let failed = |cause: std::io::Error| io_error(&path, &cause);
         std::fs::create_dir_all(&folder).map_err(failed)?;

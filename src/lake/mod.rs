@@ -4,12 +4,16 @@
 //! in one step; what it reported as written survives a power cut; it never deletes a data file
 //! because of an error, since an unclear answer may have been a success.
 
+pub mod compact;
 pub mod crash;
 pub mod days;
 pub mod digest;
 mod encode;
+pub mod environment;
+pub mod erase;
 pub mod journal;
 pub mod lease;
+pub mod pin;
 pub mod release;
 pub mod remote;
 pub mod shape;
@@ -26,11 +30,13 @@ use object_store::ObjectStore;
 
 use crate::error::{Kind, Result, fail};
 
+pub use compact::Compacted;
 pub use days::Touched;
 pub use digest::RowDigest;
 pub use encode::{Encoded, Encoder, Layout};
 pub use journal::Journal;
 pub use lease::Lease;
+pub use pin::Pin;
 pub use release::{Release, ReleaseTable};
 pub use remote::{Remote, StoreOptions};
 pub use stage::{Stage, Staged};
@@ -40,6 +46,7 @@ pub use table::{Appended, Commit, Table};
 #[derive(Debug, Clone)]
 pub struct Lake {
     root: PathBuf,
+    environment: Option<String>,
     store: Arc<dyn ObjectStore>,
 }
 
@@ -59,6 +66,7 @@ impl Lake {
         let root = path.canonicalize().map_err(failed)?;
         Ok(Lake {
             root,
+            environment: None,
             store: Arc::new(store::DurableStore::new()),
         })
     }
@@ -79,10 +87,10 @@ impl Lake {
     }
 
     /// The object of a path inside the lake.
-    fn object(&self, relative: &str) -> Result<object_store::path::Path> {
+    fn object(&self, relative: impl AsRef<Path>) -> Result<object_store::path::Path> {
         let path = self.root.join(relative);
         object_store::path::Path::from_absolute_path(&path)
-            .map_err(|cause| fail(Kind::Input, "lake_path", &[&relative]).because(cause))
+            .map_err(|cause| fail(Kind::Input, "lake_path", &[&path.display()]).because(cause))
     }
 }
 

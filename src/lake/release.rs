@@ -87,7 +87,7 @@ impl Lake {
     /// # Errors
     /// `Unavailable` where the lake cannot be listed.
     pub async fn releases(&self) -> Result<Vec<u64>> {
-        let prefix = self.object("releases")?;
+        let prefix = self.object(self.own("releases"))?;
         let objects: Vec<_> = self
             .store
             .list(Some(&prefix))
@@ -107,7 +107,7 @@ impl Lake {
     /// # Errors
     /// `Missing` where there is none.
     pub async fn release(&self, number: u64) -> Result<Release> {
-        let path = self.object(&format!("releases/{number}.json"))?;
+        let path = self.object(self.own(&format!("releases/{number}.json")))?;
         let bytes = match self.store.get(&path).await {
             Ok(found) => found.bytes().await.map_err(|cause| store_error("release", cause))?,
             Err(object_store::Error::NotFound { .. }) => return Err(fail(Kind::Missing, "no_release", &[&number])),
@@ -133,7 +133,7 @@ impl Lake {
     /// `Conflict` where that number was published by somebody else.
     pub async fn publish(&self, release: &Release) -> Result<()> {
         crash::point("before_release");
-        let path = self.object(&format!("releases/{}.json", release.release))?;
+        let path = self.object(self.own(&format!("releases/{}.json", release.release)))?;
         let text = serde_json::to_vec_pretty(release)
             .map_err(|cause| fail(Kind::Bug, "release_broken", &[&release.release]).because(cause))?;
         let options = PutOptions {

@@ -23,7 +23,7 @@ use crate::lake::shape::conform;
 use crate::lake::{stats, store_error};
 
 /// Bytes after which a data file is closed.
-const FILE_BYTES: usize = 128 << 20;
+pub(super) const FILE_BYTES: usize = 128 << 20;
 /// Bytes of a file that wait in memory before they are handed to the store.
 const PART_BYTES: usize = 512 << 10;
 /// Rows of one row group that is gathered from batches: small enough that two cores share a small table.

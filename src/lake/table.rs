@@ -27,7 +27,7 @@ use url::Url;
 use crate::error::{Kind, Result, fail};
 use crate::lake::encode::{self, Layout};
 use crate::lake::shape::same_columns;
-use crate::lake::stage::{Stage, Staged};
+use crate::lake::stage::{self, Stage, Staged};
 use crate::lake::{Lake, days, store_error, table_error};
 
 /// An opened table at one version.
@@ -57,6 +57,17 @@ pub struct Commit {
     pub digest: Option<String>,
 }
 
+/// What a commit does with the rows before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Means {
+    /// They stay, others come.
+    Append,
+    /// Some go, others come.
+    Overwrite,
+    /// They stay, in other files.
+    Compact,
+}
+
 /// The outcome of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
@@ -84,14 +95,16 @@ pub struct Version {
 }
 
 impl Lake {
-    /// The newest location of a table, or `None` where it was never created.
+    /// The newest location of a table, or `None` where it was never created. An environment that has none of
+    /// its own reads the published one.
     ///
     /// # Errors
     /// `Unavailable` where the lake cannot be read.
     pub async fn table(&self, name: &str) -> Result<Option<Table>> {
-        match self.locations(name).await?.last() {
-            Some(location) => self.open_table(name, location, None).await.map(Some),
-            None => Ok(None),
+        match (self.locations(name).await?.last(), self.environment()) {
+            (Some(location), _) => self.open_table(name, location, None).await.map(Some),
+            (None, Some(_)) => Box::pin(self.published().table(name)).await,
+            (None, None) => Ok(None),
         }
     }
 
@@ -117,8 +130,8 @@ impl Lake {
     /// As [`Lake::table_of`].
     pub async fn new_table(&self, name: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
         let locations = self.locations(name).await?;
-        let number = locations.last().and_then(|last| last.parse::<u64>().ok()).unwrap_or(0) + 1;
-        self.create(name, &number.to_string(), schema, partition_by).await
+        let number = locations.last().and_then(|last| self.number(last)).unwrap_or(0) + 1;
+        self.create(name, &self.location(number), schema, partition_by).await
     }
 
     /// The table of exactly this schema: the newest location if it fits, else a new one.
@@ -149,36 +162,31 @@ impl Lake {
             .with_partition_columns(partition_by.iter().copied())
             // log files carry the transaction ids; only our own maintenance may remove them
             .with_configuration_property(deltalake::TableProperty::EnableExpiredLogCleanup, Some("false"))
+            // whoever opens the table reads the commits since the last checkpoint one by one
+            .with_configuration_property(deltalake::TableProperty::CheckpointInterval, Some("20"))
             .await
             .map_err(failed)?;
         self.open_table(name, location, None).await
     }
 
-    /// The places of a table that hold one, oldest first. A place without a first commit was never born: a
+    /// The places of a table that hold one and are written to from here, oldest first. A place without a first commit was never born: a
     /// disk that was full leaves such, and the next birth takes it.
     ///
     /// # Errors
     /// `Unavailable` where the lake cannot be listed.
     pub async fn locations(&self, name: &str) -> Result<Vec<String>> {
-        let folder = self.object(&format!("tables/{}", name.replace('.', "/")))?;
-        let listed = self
-            .store
-            .list_with_delimiter(Some(&folder))
-            .await
-            .map_err(|cause| store_error("tables", cause))?;
-        let mut numbers: Vec<u64> = listed
-            .common_prefixes
-            .iter()
-            .filter_map(|path| path.filename()?.parse().ok())
-            .collect();
+        let folder = self.object(format!("tables/{}", name.replace('.', "/")))?;
+        let all = self.every_location(name).await?;
+        let mut numbers: Vec<u64> = all.iter().filter_map(|location| self.number(location)).collect();
         numbers.sort_unstable();
         let mut born = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let log = folder.clone().join(number.to_string()).join("_delta_log");
+            let location = self.location(number);
+            let log = folder.clone().join(location.as_str()).join("_delta_log");
             let commits = self.store.list_with_delimiter(Some(&log)).await;
             let commits = commits.map_err(|cause| store_error("tables", cause))?;
             if !commits.objects.is_empty() {
-                born.push(number.to_string());
+                born.push(location);
             }
         }
         Ok(born)
@@ -360,13 +368,13 @@ impl Table {
             return Ok(Appended::AlreadyThere);
         }
         let mut actions = self.removes(partitions)?;
-        let mode = if actions.is_empty() {
-            SaveMode::Append
+        let means = if actions.is_empty() {
+            Means::Append
         } else {
-            SaveMode::Overwrite
+            Means::Overwrite
         };
         actions.extend(staged.adds.into_iter().map(Action::Add));
-        match self.commit(actions, mode, staged.rows, commit).await {
+        match self.commit(actions, means, staged.rows, commit).await {
             Ok(version) => Ok(Appended::Stored(version)),
             // the answer may have been lost, or another process stored the same batch: the log decides
             Err(error) => {
@@ -380,7 +388,11 @@ impl Table {
         }
     }
 
-    async fn refresh(&mut self) -> Result<()> {
+    /// Brings the handle to the newest version, reading the commits since its own.
+    ///
+    /// # Errors
+    /// `Unavailable` where the log cannot be read.
+    pub async fn refresh(&mut self) -> Result<()> {
         let updated = self.inner.update_state().await;
         updated.map_err(|cause| table_error(&self.name, cause))
     }
@@ -394,7 +406,7 @@ impl Table {
     }
 
     /// What removes the files of these partitions.
-    fn removes(&self, partitions: &BTreeSet<Option<String>>) -> Result<Vec<Action>> {
+    pub(super) fn removes(&self, partitions: &BTreeSet<Option<String>>) -> Result<Vec<Action>> {
         let state = self.inner.snapshot().map_err(|cause| table_error(&self.name, cause))?;
         let column = state.metadata().partition_columns().first().cloned();
         let mut removes = Vec::new();
@@ -431,7 +443,7 @@ impl Table {
             .into_iter()
             .chain(staged.adds.into_iter().map(Action::Add))
             .collect();
-        self.commit(actions, SaveMode::Overwrite, staged.rows, commit).await
+        self.commit(actions, Means::Overwrite, staged.rows, commit).await
     }
 
     /// The rows of one staged file, a batch at a time, in the columns of the table.
@@ -474,7 +486,7 @@ impl Table {
     pub(super) async fn commit(
         &mut self,
         actions: Vec<Action>,
-        mode: SaveMode,
+        means: Means,
         rows: u64,
         commit: &Commit,
     ) -> Result<u64> {
@@ -509,10 +521,19 @@ impl Table {
             .metadata()
             .partition_columns()
             .to_vec();
-        let operation = DeltaOperation::Write {
+        let partition_by = (!partition_by.is_empty()).then_some(partition_by);
+        let write = |mode| DeltaOperation::Write {
             mode,
-            partition_by: (!partition_by.is_empty()).then_some(partition_by),
+            partition_by,
             predicate: None,
+        };
+        let operation = match means {
+            Means::Append => write(SaveMode::Append),
+            Means::Overwrite => write(SaveMode::Overwrite),
+            Means::Compact => DeltaOperation::Optimize {
+                predicate: None,
+                target_size: stage::FILE_BYTES as i64,
+            },
         };
         let snapshot = self.inner.snapshot().map_err(failed)?.snapshot().clone();
         CommitBuilder::from(properties)

@@ -34,7 +34,7 @@ impl Lake {
     /// # Errors
     /// `Unavailable` where the lake cannot be listed, `Missing` where a version is gone.
     pub async fn waste(&self, name: &str, location: &str, versions: &BTreeSet<u64>, before: i64) -> Result<Waste> {
-        let root = self.object(&format!("tables/{}/{location}", name.replace('.', "/")))?;
+        let root = self.object(format!("tables/{}/{location}", name.replace('.', "/")))?;
         let mut shown: BTreeSet<Path> = BTreeSet::new();
         for version in versions {
             let table = self.table_at(name, location, *version).await?;

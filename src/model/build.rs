@@ -32,6 +32,7 @@ pub struct Builder<'a> {
     commit: Commit,
     parameters: BTreeMap<String, String>,
     classes: Classes,
+    layout: Layout,
 }
 
 /// A built model.
@@ -44,13 +45,15 @@ pub struct Built {
 }
 
 impl<'a> Builder<'a> {
-    /// A builder; `classes` are the protected columns of the source tables.
+    /// A builder; `classes` are the protected columns of the source tables, `layout` what is known of columns
+    /// that models carry on.
     pub fn new(
         lake: &'a Lake,
         session: &'a Session,
         commit: Commit,
         parameters: BTreeMap<String, String>,
         classes: Classes,
+        layout: Layout,
     ) -> Builder<'a> {
         Builder {
             lake,
@@ -58,6 +61,7 @@ impl<'a> Builder<'a> {
             commit,
             parameters,
             classes,
+            layout,
         }
     }
 
@@ -115,7 +119,7 @@ impl<'a> Builder<'a> {
         }
         let mut rows = self.stream(model, plan).await?;
         let mut table = self.table(model, before, &entry, &storable(&rows.schema())).await?;
-        let mut stage = table.stage(&self.commit.run_id, Layout::default())?;
+        let mut stage = table.stage(&self.commit.run_id, self.layout.clone())?;
         let mut digest = RowDigest::new(stage.schema())?;
         while let Some(batch) = rows.next().await? {
             let batch = match model.header.window {
@@ -174,7 +178,7 @@ impl<'a> Builder<'a> {
             return Ok(None);
         };
         let mut table = self.lake.table_in(&model.name, &before.location).await?;
-        let mut stage = table.stage(&self.commit.run_id, Layout::default())?;
+        let mut stage = table.stage(&self.commit.run_id, self.layout.clone())?;
         let (digest, known) = (RowDigest::new(stage.schema())?, table.digest().await?);
         let rows = table.rows()?;
         let Some(mut digest) = known.and_then(|known| digest.starting_at(&known, rows)) else {

@@ -68,7 +68,11 @@ impl Model {
         }
         // a new function, or a new version of one that is not called, rebuilds nothing
         for entry in register::VERSION.split(' ') {
-            if entry.split('=').next().is_some_and(|name| self.file.text.contains(name)) {
+            if entry
+                .split('=')
+                .next()
+                .is_some_and(|name| self.file.text.contains(name))
+            {
                 hash.update(entry);
             }
         }

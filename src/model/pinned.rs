@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::lake::{Lake, Release, Table};
 
 /// Run records are read at their head, since the run that published a release ends after it.
-pub const RECORDS: [&str; 3] = ["ops.run", "ops.step", "ops.check"];
+pub const RECORDS: [&str; 4] = ["ops.run", "ops.step", "ops.check", "ops.notice"];
 
 /// A session on opened tables, for the program's own questions.
 ///

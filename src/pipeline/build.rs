@@ -6,15 +6,17 @@ use std::time::Duration;
 use crate::contract::{Contract, Protect};
 use crate::engine::{Bounds, Class, Classes, Session};
 use crate::error::{Kind, Result, fail};
+use crate::ingest::batch::layout;
 use crate::lake::days::{spans, to_text};
-use crate::lake::{Commit, Release, ReleaseTable};
+use crate::lake::{Commit, Layout, Release, ReleaseTable};
 use crate::message::{Language, Message};
 use crate::model::build::Pending;
 use crate::model::load::CheckFile;
 use crate::model::{Builder, Finding, Model, Models, check};
 use crate::pipeline::Definition;
 use crate::pipeline::dirt::{Dirt, Ground};
-use crate::pipeline::plan::{Plan, Reason, Step, is_source, sources, tables};
+use crate::pipeline::environment::Base;
+use crate::pipeline::plan::{Plan, Reason, Step, is_source, tables};
 use crate::pipeline::record::Record;
 use crate::pipeline::run::{Outcome, Request, Run, Watch, parameters, unknown_origin};
 
@@ -70,9 +72,8 @@ impl Run<'_> {
             contracts,
             request,
         } = part;
-        let last = self.lake.latest_release().await?;
-        let sources = sources(self.lake).await?;
         let parameters = parameters(self.site);
+        let Base { last, sources } = Base::of(self.lake, models, &parameters).await?;
         let unknown = unknown_origin(contracts);
         let unread = BTreeSet::new();
         let builds = |name: &str| definition.builds(name) && request.builds(name);
@@ -104,7 +105,15 @@ impl Run<'_> {
             days: Vec::new(),
             digest: None,
         };
-        let mut builder = Builder::new(self.lake, &session, commit, parameters.clone(), classes(contracts));
+        let carried = carried(contracts);
+        let mut builder = Builder::new(
+            self.lake,
+            &session,
+            commit,
+            parameters.clone(),
+            classes(contracts),
+            carried,
+        );
         // what this run is not about stays switched off or held as it was
         let others = |all: &BTreeMap<String, String>| -> BTreeMap<String, String> {
             let is_other =
@@ -221,7 +230,9 @@ impl Building<'_, '_> {
         let limits = &self.run.site.settings.limits;
         let mut wait = Duration::from_secs(limits.step_wait_seconds);
         for left in (0..limits.step_attempts.max(1)).rev() {
+            // the rows of another environment are read and never written
             let before = self.built.tables.get(&model.name);
+            let before = before.filter(|before| self.run.lake.writes(&before.location));
             let work = build(builder, model, before, dirt, pending.clone());
             let built = tokio::time::timeout(Duration::from_secs(60 * limits.step_minutes), work).await;
             let built = built.unwrap_or_else(|_| {
@@ -385,6 +396,16 @@ async fn build(
 fn input_states(inputs: &[String], tables: &BTreeMap<String, ReleaseTable>) -> BTreeMap<String, String> {
     let state = |input: &String| Some((input.clone(), tables.get(input)?.state()));
     inputs.iter().filter_map(state).collect()
+}
+
+/// The columns of tokens, which models carry on under their names.
+fn carried(contracts: &[Contract]) -> Layout {
+    let all = contracts.iter().map(layout);
+    let random: BTreeSet<String> = all.flat_map(|layout| layout.random).collect();
+    Layout {
+        random: random.into_iter().collect(),
+        unique: Vec::new(),
+    }
 }
 
 /// The protected columns of the source tables, for the taint walk.

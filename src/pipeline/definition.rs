@@ -35,6 +35,59 @@ pub enum CatchUp {
     All,
 }
 
+/// Whom trouble may wake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    /// Nobody: the message of the day tells it.
+    Never,
+    /// Somebody, in time before the deadline, where it is not mended by then.
+    BeforeDeadline,
+    /// Somebody, at once.
+    Now,
+}
+
+/// Whom trouble may wake, by the kind of step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wakes {
+    /// A file was refused.
+    pub ingest: Wake,
+    /// A model could not be built.
+    pub build: Wake,
+    /// A check failed.
+    pub check: Wake,
+    /// A page could not be made.
+    pub workbook: Wake,
+    /// Anything else, such as a run that died.
+    pub run: Wake,
+}
+
+impl Default for Wakes {
+    fn default() -> Wakes {
+        Wakes {
+            ingest: Wake::Never,
+            build: Wake::BeforeDeadline,
+            check: Wake::BeforeDeadline,
+            workbook: Wake::BeforeDeadline,
+            run: Wake::Now,
+        }
+    }
+}
+
+impl Wakes {
+    /// Whom a step of a kind may wake.
+    pub fn of(&self, kind: &str) -> Wake {
+        match kind {
+            "ingest" => self.ingest,
+            "build" => self.build,
+            "check" => self.check,
+            "workbook" => self.workbook,
+            _ => self.run,
+        }
+    }
+}
+
 /// A pipeline as a person writes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +123,24 @@ pub struct Definition {
     /// Minutes that it waits for them.
     #[serde(default)]
     pub wait_minutes: u32,
+    /// Local time `HH:MM` by which its pages have to be right.
+    #[serde(default)]
+    pub deadline: Option<String>,
+    /// Whom trouble may wake.
+    #[serde(default)]
+    pub wake: Wakes,
+}
+
+/// There is no such pipeline, and which one may be meant.
+fn unknown(site: &Site, name: &str) -> Result<crate::Error> {
+    let files = site.files("pipelines", ".toml")?;
+    let known = files.iter().filter(|file| file.path.matches('/').count() == 1);
+    let known: Vec<&str> = known.map(|file| file.stem()).collect();
+    let error = fail(Kind::Missing, "no_pipeline", &[&name]);
+    Ok(match text::closest(name, known.iter().copied()) {
+        Some(near) => error.hint("nearest", &[&near]),
+        None => error.hint("no_pipeline_hint", &[&known.join(" ")]),
+    })
 }
 
 fn late_minutes() -> u32 {
@@ -82,7 +153,10 @@ impl Definition {
     /// # Errors
     /// `Missing` where there is none, `Input` with the place where it is wrong.
     pub fn load(site: &Site, name: &str) -> Result<Definition> {
-        let file = site.file(&format!("pipelines/{name}.toml"))?;
+        let file = match site.file(&format!("pipelines/{name}.toml")) {
+            Err(error) if error.kind() == Kind::Missing => return Err(unknown(site, name)?),
+            file => file?,
+        };
         toml::from_str(&file.text).map_err(|cause| text::toml_error(&file.path, &file.text, &cause))
     }
 

@@ -76,15 +76,15 @@ impl Ground<'_> {
             if *then == now.state() || self.says_the_same(input, then, now) {
                 continue;
             }
-            changed = true;
             match state(then) {
                 Some((location, then)) if location == now.location => moved.push(Moved { name: input, now, then }),
                 _ => return Ok(Dirt::All),
             }
         }
-        let Some(window) = &model.header.window else {
-            return Ok(if changed { Dirt::All } else { Dirt::Nothing });
-        };
+        let window = model.header.window.as_ref();
+        if window.is_none() && changed {
+            return Ok(Dirt::All);
+        }
         for input in &moved {
             let table = self
                 .lake
@@ -93,9 +93,13 @@ impl Ground<'_> {
             let Touched::Days(touched) = table.touched_since(input.then).await? else {
                 return Ok(Dirt::All);
             };
+            // the same rows in other files are no news
             if touched.is_empty() {
                 continue;
             }
+            let Some(window) = window else {
+                return Ok(Dirt::All);
+            };
             if !table.has_days()? {
                 return Ok(Dirt::All);
             }

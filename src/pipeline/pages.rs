@@ -33,7 +33,8 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
         site_title: [settings.title_zh.clone(), settings.title_en.clone()],
         synthetic: settings.synthetic,
         off: release.off.clone(),
-        notes: origin_notes(contracts)
+        notes: environment_note(lake)
+            .chain(origin_notes(contracts))
             .chain(held_notes(release))
             .chain(late_notes(&session, release, limits.query_rows).await?)
             .collect(),
@@ -47,13 +48,23 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
 /// As [`render`]; `Unavailable` or `Denied` where the page cannot be written.
 pub async fn write(site: &Site, lake: &Lake, name: &str, release: &Release, contracts: &[Contract]) -> Result<String> {
     let html = render(site, lake, name, release, contracts).await?.html()?;
-    let folder = &site.settings.lake.pages;
+    let mut folder = site.settings.lake.pages.clone();
+    if let Some(environment) = lake.environment() {
+        folder = format!("{folder}/{environment}");
+    }
     let relative = format!("{folder}/{name}.html");
     let path = site.path(&relative);
-    std::fs::create_dir_all(site.path(folder))
+    std::fs::create_dir_all(site.path(&folder))
         .and_then(|()| std::fs::write(&path, html))
         .map_err(|cause| io_error(&path, &cause))?;
     Ok(relative)
+}
+
+/// A page of an environment says that it shows a trial.
+fn environment_note(lake: &Lake) -> impl Iterator<Item = [String; 2]> {
+    lake.environment()
+        .map(|name| note("note_environment", &[&name]))
+        .into_iter()
 }
 
 /// Rows older than the release are said to be.

@@ -95,6 +95,8 @@ impl Run<'_> {
                 .await?;
             tables += 1;
         }
+        self.lake
+            .renew_erased(&next.id(), |row_key| next.last_renewal(TokenClass::Row).apply(row_key))?;
         crash::point("renew_done");
         self.lake.renewed_key(key_check(next))?;
         Ok((tables, rows))

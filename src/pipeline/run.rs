@@ -154,7 +154,14 @@ impl Run<'_> {
         let name = &request.pipeline;
         let definition = Definition::load(self.site, name)?;
         let wait = self.site.settings.limits.lease_wait_seconds;
-        let lease = self.lake.lease("site", wait).await?;
+        let lease = match self.lake.lease("site", 0).await {
+            Err(error) if error.kind() == Kind::Conflict => {
+                let under_way = self.lake.journals()?.pop().map(|(run_id, _)| run_id);
+                watch.said(Message::new("lease_waits", &[&under_way.unwrap_or_default(), &wait]));
+                self.lake.lease("site", wait).await?
+            }
+            lease => lease?,
+        };
         let mut record = Record::begin(self.lake, self.clock, self.head(request, lease.fence())).await?;
         let (contracts, models) = match self.loaded(&definition, name) {
             Ok(loaded) => loaded,
@@ -166,14 +173,22 @@ impl Run<'_> {
             }
         };
         let mut outcome = Outcome::default();
-        let mut files: Vec<Assigned> = assign(self.site, &contracts).await?;
+        // an environment reads what is published, and nothing comes in through it
+        let mut files: Vec<Assigned> = match self.lake.environment() {
+            Some(_) => Vec::new(),
+            None => assign(self.site, &contracts).await?,
+        };
         files.retain(|file| definition.ingests(&file.contract));
         if let Some(only) = &request.only {
             files.retain(|file| only.files.contains(&file.shown));
         }
-        let read = self
-            .ingest(&contracts, &files, false, &mut record, &mut outcome, watch)
-            .await;
+        let read = match self.lake.environment() {
+            Some(_) => Ok(Vec::new()),
+            None => {
+                self.ingest(&contracts, &files, false, &mut record, &mut outcome, watch)
+                    .await
+            }
+        };
         let (refused, built) = match read {
             Ok(refused) => {
                 let part = Part {
@@ -337,7 +352,16 @@ impl Run<'_> {
         watch: &dyn Watch,
     ) -> Result<BTreeMap<String, String>> {
         let Built { last, mut tables, held } = built;
-        let last = last.as_ref();
+        let published = match self.lake.environment() {
+            Some(_) => self.lake.published().latest_release().await?,
+            None => None,
+        };
+        // in an environment models build on what is published, and follow its own last release
+        let shown = match self.lake.environment() {
+            Some(_) => self.lake.latest_release().await?,
+            None => last,
+        };
+        let last = shown.as_ref();
         let same = last.is_some_and(|last| {
             let states = |tables: &BTreeMap<String, ReleaseTable>| {
                 let kept = tables.iter().filter(|(name, _)| !RECORDS.contains(&name.as_str()));
@@ -384,7 +408,7 @@ impl Run<'_> {
             String::new(),
         )?;
         watch.said(held_now("release_published", outcome));
-        if let Some(then) = last {
+        if let Some(then) = published.as_ref().or(last) {
             let two = Two {
                 site: self.site,
                 lake: self.lake,

@@ -1,14 +1,17 @@
-//! What the lake need not keep: files that no release in keep shows.
+//! The lake's upkeep: files that no release in keep and no pin shows go, small files are put together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
 
+use crate::contract::Contract;
 use crate::error::Result;
+use crate::ingest::batch::layout;
 use crate::lake::upkeep::Waste;
-use crate::lake::{Lake, Release};
+use crate::lake::{Compacted, Lake, Layout, Pin, Release};
 use crate::pipeline::dirt::state;
 use crate::pipeline::run::Run;
+use crate::time::calendar;
 
 const DAY_MILLIS: i64 = 86_400_000;
 const HOUR_MILLIS: i64 = 3_600_000;
@@ -52,7 +55,7 @@ fn shown(releases: &[Release]) -> Kept {
 }
 
 impl Run<'_> {
-    /// Finds what no release in keep shows, and removes it unless this is a `trial`; under the site lease, so
+    /// Finds what no release in keep and no pin shows, and removes it unless this is a `trial`; under the site lease, so
     /// that nobody is writing.
     ///
     /// # Errors
@@ -61,18 +64,34 @@ impl Run<'_> {
         let limits = &self.site.settings.limits;
         let _lease = self.lake.lease("site", limits.lease_wait_seconds).await?;
         let now = self.clock.now() / 1_000;
-        let kept = shown(&releases(self.lake, now - limits.keep_days * DAY_MILLIS).await?);
+        let since = now - limits.keep_days * DAY_MILLIS;
+        let mut views = vec![self.lake.published()];
+        for name in self.lake.environments()? {
+            views.push(self.lake.in_environment(&name)?);
+        }
+        let mut all = Vec::new();
+        for view in &views {
+            all.extend(releases(view, since).await?);
+        }
+        let mut kept = shown(&all);
+        let today = i32::try_from(now.div_euclid(DAY_MILLIS)).unwrap_or(i32::MAX);
+        for pin in self.lake.pins()?.into_iter().filter(|pin| stands(pin, today)) {
+            kept.entry((pin.table, pin.location)).or_default().insert(pin.version);
+        }
         let before = now - limits.orphan_hours * HOUR_MILLIS;
         let mut found = Vec::new();
         for name in self.lake.table_names().await? {
-            let locations = self.lake.locations(&name).await?;
-            for location in &locations {
+            let mut newest = BTreeSet::new();
+            for view in &views {
+                newest.extend(view.locations(&name).await?.pop());
+            }
+            for location in self.lake.every_location(&name).await? {
                 let mut versions = kept.get(&(name.clone(), location.clone())).cloned().unwrap_or_default();
                 // the newest is where the next rows go, whether a release shows it or not
-                if Some(location) == locations.last() {
-                    versions.insert(self.lake.table_in(&name, location).await?.version());
+                if newest.contains(&location) {
+                    versions.insert(self.lake.table_in(&name, &location).await?.version());
                 }
-                let waste = self.lake.waste(&name, location, &versions, before).await?;
+                let waste = self.lake.waste(&name, &location, &versions, before).await?;
                 if waste.files > 0 {
                     if !trial {
                         self.lake.remove(&waste).await?;
@@ -83,4 +102,40 @@ impl Run<'_> {
         }
         Ok(found)
     }
+
+    /// Puts the small files of tables together, those of `names` where there are any; a `trial` only counts
+    /// them. Under the site lease, so that nobody else replaces rows.
+    ///
+    /// # Errors
+    /// `Conflict` where the lease is held; as the store fails.
+    pub async fn compact(
+        &self,
+        contracts: &[Contract],
+        names: &[String],
+        trial: bool,
+    ) -> Result<Vec<(String, Compacted)>> {
+        let wait = self.site.settings.limits.lease_wait_seconds;
+        let lease = self.lake.lease("site", wait).await?;
+        let commit = self.upkeep_commit(lease.fence());
+        let mut found = Vec::new();
+        for name in self.lake.table_names().await? {
+            let wanted = names.is_empty() || names.contains(&name);
+            let Some(mut table) = self.lake.table(&name).await?.filter(|_| wanted) else {
+                continue;
+            };
+            let contract = contracts.iter().find(|contract| contract.into == name);
+            let layout = contract.map_or_else(Layout::default, layout);
+            let done = table.compact(layout, &commit, trial).await?;
+            if done.files > 0 {
+                found.push((name, done));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a pin holds on a day.
+fn stands(pin: &Pin, today: i32) -> bool {
+    // one whose end nobody can read is no reason to remove anything
+    calendar::day(&pin.until).is_none_or(|until| today <= until)
 }

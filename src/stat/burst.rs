@@ -27,8 +27,17 @@ mod tests {
 
     fn plainly(values: &[i64], k: u64, within: i64) -> Vec<(i64, u64)> {
         let distinct: std::collections::BTreeSet<i64> = values.iter().copied().collect();
-        let held = |at: i64| values.iter().filter(|value| **value <= at && **value >= at - within).count() as u64;
-        distinct.into_iter().map(|at| (at, held(at))).filter(|(_, held)| *held >= k).collect()
+        let held = |at: i64| {
+            values
+                .iter()
+                .filter(|value| **value <= at && **value >= at - within)
+                .count() as u64
+        };
+        distinct
+            .into_iter()
+            .map(|at| (at, held(at)))
+            .filter(|(_, held)| *held >= k)
+            .collect()
     }
 
     proptest! {
@@ -43,7 +52,9 @@ mod tests {
     #[test]
     fn the_ends_of_the_range_do_not_overflow() {
         let mut found = Vec::new();
-        bursts(&mut [i64::MIN, i64::MAX, i64::MIN], 2, i64::MAX, |at, held| found.push((at, held)));
+        bursts(&mut [i64::MIN, i64::MAX, i64::MIN], 2, i64::MAX, |at, held| {
+            found.push((at, held))
+        });
         assert_eq!(found, [(i64::MIN, 2)]);
     }
 }

@@ -85,6 +85,10 @@ mod tests {
         let mut days: Vec<i64> = (0..60).flat_map(|day| [day; 7]).collect();
         let mut found = Vec::new();
         surges(&mut days, 28, |surge| found.push(surge));
-        assert!(found[28..].iter().all(|surge| surge.sd == Some(0.0) && surge.mean == 7.0));
+        assert!(
+            found[28..]
+                .iter()
+                .all(|surge| surge.sd == Some(0.0) && surge.mean == 7.0)
+        );
     }
 }

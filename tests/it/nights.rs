@@ -299,24 +299,56 @@ fn killed_runs_leave_nothing_mixed_and_nothing_lost() {
     assert!(cut_off > 0, "no kill fell into a run");
 }
 
-#[test]
-fn a_signal_ends_a_run_and_the_next_one_tells_of_it() {
-    let city = town();
-    let mut night = begin(city.site.path());
+/// A run that has begun.
+fn begun(city: &City) -> Child {
+    let night = begin(city.site.path());
     let journals = city.site.path().join("lake/runs");
     let since = Instant::now();
     while std::fs::read_dir(&journals).into_iter().flatten().count() == 0 {
         assert!(since.elapsed() < Duration::from_mins(1), "the run did not begin");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let pid = night.id().to_string();
+    night
+}
+
+fn signal(night: &Child, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([name, &night.id().to_string()])
+        .status();
+    assert!(sent.expect("kill").success());
+}
+
+#[test]
+fn a_run_that_stands_still_keeps_the_site_and_ends_well() {
+    let city = town();
+    let settings = city.site.path().join("fenghuo.toml");
+    let said = std::fs::read_to_string(&settings).expect("settings");
+    std::fs::write(
+        &settings,
+        said.replace("[limits]\n", "[limits]\nlease_wait_seconds = 1\n"),
+    )
+    .expect("settings");
+    let mut night = begun(&city);
+    signal(&night, "-STOP");
+    let second = run(&["--site", &city.path(), "--lang", "en", "run"]);
+    assert_eq!(second.status.code(), Some(5), "{}", text(&second.stderr));
     assert!(
-        std::process::Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .expect("kill")
-            .success()
+        text(&second.stderr).contains("another run holds the site"),
+        "{}",
+        text(&second.stderr)
     );
+    signal(&night, "-CONT");
+    assert!(night.wait().expect("ends").success());
+    let statuses: Vec<_> = runs(&city).iter().map(|run| word(run, "status")).collect();
+    assert_eq!(statuses, ["ok"]);
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+}
+
+#[test]
+fn a_signal_ends_a_run_and_the_next_one_tells_of_it() {
+    let city = town();
+    let mut night = begun(&city);
+    signal(&night, "-TERM");
     let since = Instant::now();
     let status = night.wait().expect("ends");
     println!("a run ended {} ms after the signal", since.elapsed().as_millis());

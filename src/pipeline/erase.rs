@@ -1,0 +1,110 @@
+//! Erasing one document by its number, and what is older than a contract keeps: from the sources, from every
+//! model behind them, and from every file that any version ever showed.
+//!
+//! Order: the sources are rewritten without the rows, models are built again on them, then every other file that
+//! holds such a row goes, whatever release, pin or environment shows it. Each part can be done again.
+
+use crate::contract::{Contract, Protect};
+use crate::error::{Kind, Result, fail};
+use crate::ingest::batch::layout;
+use crate::lake::erase::{Mark, Trace};
+use crate::lake::{Commit, Layout};
+use crate::pipeline::run::Run;
+use crate::protect::TokenClass;
+use crate::time::rfc3339;
+
+/// The rows of a document.
+///
+/// # Errors
+/// `Input` where the contract's key is no single document number.
+pub fn document(run: &Run<'_>, contract: &Contract, number: &str) -> Result<Mark> {
+    let key = contract.key.as_slice();
+    let column = contract.columns.iter().find(|column| key == [column.name.clone()]);
+    let column = column.filter(|column| column.protect == Protect::Key);
+    let column = column.ok_or_else(|| fail(Kind::Input, "erase_key", &[&contract.name, &contract.key.join(", ")]))?;
+    let token = run.key.purpose(&contract.key_purpose()).token(number.trim());
+    Ok(Mark::Document {
+        column: column.name.clone(),
+        token: run.key.renewal(TokenClass::Key).apply(token),
+    })
+}
+
+impl Run<'_> {
+    pub(super) fn upkeep_commit(&self, fence: u64) -> Commit {
+        Commit {
+            key_id: self.key.id(),
+            batch_id: None,
+            turn: 1,
+            run_id: self.run_id.clone(),
+            fence,
+            days: Vec::new(),
+            digest: None,
+        }
+    }
+
+    /// The files that hold rows that have to go, of these tables or of all.
+    ///
+    /// # Errors
+    /// As the lake cannot be read.
+    pub async fn traces(&self, mark: &Mark, tables: &[String]) -> Result<Vec<Trace>> {
+        let mut found = Vec::new();
+        for name in self.lake.table_names().await? {
+            if tables.is_empty() || tables.contains(&name) {
+                found.extend(self.lake.traces(&name, mark).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes rows out of the source tables; those of documents stay away from now on. Rows by table.
+    ///
+    /// # Errors
+    /// `Conflict` where the lease is held; as the store fails.
+    pub async fn erase(&self, contracts: &[Contract], mark: &Mark, traces: &[Trace]) -> Result<Vec<(String, u64)>> {
+        let lease = self
+            .lake
+            .lease("site", self.site.settings.limits.lease_wait_seconds)
+            .await?;
+        let mut done = Vec::new();
+        for trace in traces
+            .iter()
+            .filter(|trace| trace.table.starts_with("source.") && !trace.shown.is_empty())
+        {
+            let mut table = self.lake.table_in(&trace.table, &trace.location).await?;
+            let contract = contracts.iter().find(|contract| contract.into == trace.table);
+            let layout = contract.map_or_else(Layout::default, layout);
+            let away = |rows: &[arrow::array::RecordBatch]| match mark {
+                Mark::Document { .. } => {
+                    self.lake
+                        .keep_away(&trace.table, rows, &self.key.id(), &rfc3339(self.clock.now()))
+                }
+                Mark::Before(_) => Ok(()),
+            };
+            let rows = table
+                .edit(trace, mark, layout, &self.upkeep_commit(lease.fence()), away)
+                .await?;
+            done.push((trace.table.clone(), rows));
+        }
+        Ok(done)
+    }
+
+    /// Removes every file that holds such rows and is not shown by the newest version of its table.
+    ///
+    /// # Errors
+    /// `Conflict` where the lease is held; as the store fails.
+    pub async fn erase_files(&self, traces: &[Trace]) -> Result<u64> {
+        let _lease = self
+            .lake
+            .lease("site", self.site.settings.limits.lease_wait_seconds)
+            .await?;
+        let mut files = 0;
+        for trace in traces {
+            self.lake.remove_old(trace).await?;
+            files += trace.old_files() as u64;
+        }
+        // copies of identities may be lost at any time, and must be now
+        let scratch = self.lake.scratch()?;
+        std::fs::remove_dir_all(&scratch).map_err(|cause| crate::error::io_error(&scratch, &cause))?;
+        Ok(files)
+    }
+}

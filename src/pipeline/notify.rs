@@ -1,0 +1,349 @@
+//! Telling people: a file, mail, a webhook. Only to hosts that the site allows.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::time::Duration;
+
+use lettre::message::{Mailbox, header::ContentType};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor};
+use serde_json::json;
+use url::Url;
+
+use crate::config::Site;
+use crate::config::settings::Notify;
+use crate::error::{Error, Kind, Result, fail, io_error};
+use crate::lake::Lake;
+use crate::message::{Language, Message};
+use crate::pipeline::Definition;
+use crate::pipeline::notice::{self, Deed, Duty, Notice};
+use crate::time::{Calendar, rfc3339};
+
+/// Time that a channel has.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is told, in both languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// The notice.
+    pub notice_id: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// What is done about it.
+    pub act: &'static str,
+    /// When, UTC microseconds.
+    pub at: i64,
+    /// In Chinese.
+    pub text_zh: String,
+    /// In English.
+    pub text_en: String,
+}
+
+impl Telling {
+    fn json(&self, site: &str) -> serde_json::Value {
+        json!({
+            "site": site,
+            "notice_id": self.notice_id,
+            "pipeline": self.pipeline,
+            "act": self.act,
+            "at": rfc3339(self.at),
+            "text_zh": self.text_zh,
+            "text_en": self.text_en,
+        })
+    }
+}
+
+/// A URL whose host is allowed.
+///
+/// # Errors
+/// `Input` for what is no URL, `Denied` for any other host.
+fn allowed(text: &str, rules: &Notify) -> Result<Url> {
+    let url = Url::parse(text).map_err(|cause| fail(Kind::Input, "notify_url", &[&text]).because(cause))?;
+    let host = url.host_str().unwrap_or_default();
+    if rules.allow.iter().any(|known| known == host) {
+        return Ok(url);
+    }
+    Err(fail(Kind::Denied, "notify_host", &[&host]).hint("notify_host_hint", &[&host]))
+}
+
+/// The channels of a site.
+#[derive(Debug, Clone, Copy)]
+pub struct Channels<'a> {
+    /// The site.
+    pub site: &'a Site,
+}
+
+impl Channels<'_> {
+    fn rules(&self) -> &Notify {
+        &self.site.settings.notify
+    }
+
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        let rules = self.rules();
+        !(rules.file.is_empty() && rules.smtp.is_empty() && rules.webhook.is_empty())
+    }
+
+    /// Tells it by every channel: those that took it, and what went wrong with the others.
+    pub async fn tell(&self, telling: &Telling) -> (Vec<&'static str>, Vec<Error>) {
+        let (mut took, mut failed) = (Vec::new(), Vec::new());
+        let rules = self.rules();
+        let mut done = |channel, outcome: Result<()>| match outcome {
+            Ok(()) => took.push(channel),
+            Err(error) => failed.push(error),
+        };
+        if !rules.file.is_empty() {
+            done("file", self.file(telling));
+        }
+        if !rules.smtp.is_empty() {
+            done("mail", self.mail(telling).await);
+        }
+        if !rules.webhook.is_empty() {
+            let body = telling.json(&self.site.settings.site.name).to_string();
+            done("webhook", post(&rules.webhook, rules, body).await);
+        }
+        (took, failed)
+    }
+
+    /// Says to an outside monitor that the scheduler lives.
+    ///
+    /// # Errors
+    /// As the monitor cannot be reached.
+    pub async fn beat(&self, text: String) -> Result<()> {
+        post(&self.rules().beat, self.rules(), text).await
+    }
+
+    fn file(&self, telling: &Telling) -> Result<()> {
+        let path = self.site.path(&self.rules().file);
+        let line = format!("{}\n", telling.json(&self.site.settings.site.name));
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(|cause| io_error(&path, &cause))
+    }
+
+    async fn mail(&self, telling: &Telling) -> Result<()> {
+        let rules = self.rules();
+        let url = allowed(&rules.smtp, rules)?;
+        let failed =
+            |cause: &dyn std::fmt::Display| fail(Kind::Unavailable, "notify_failed", &[&"mail"]).because(cause);
+        let address = |text: &String| {
+            text.parse::<Mailbox>()
+                .map_err(|cause| fail(Kind::Input, "notify_address", &[text]).because(cause))
+        };
+        let mut mail = Mail::builder().from(address(&rules.mail_from)?);
+        let to = match telling.act {
+            "escalated" if !rules.mail_escalate.is_empty() => &rules.mail_escalate,
+            _ => &rules.mail_to,
+        };
+        for person in to {
+            mail = mail.to(address(person)?);
+        }
+        let subject = telling.text_zh.chars().take(60).collect::<String>();
+        let mail = mail
+            .subject(subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(format!("{}\n\n{}\n", telling.text_zh, telling.text_en))
+            .map_err(|cause| failed(&cause))?;
+        let mut relay = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str())
+            .map_err(|cause| failed(&cause))?
+            .timeout(Some(PATIENCE));
+        if !rules.smtp_user.is_empty() {
+            let path = self.site.path(&rules.smtp_password_file);
+            crate::config::site::private(&path)?;
+            let password = std::fs::read_to_string(&path).map_err(|cause| io_error(&path, &cause))?;
+            relay = relay.credentials(Credentials::new(rules.smtp_user.clone(), password.trim().to_owned()));
+        }
+        relay.build().send(mail).await.map_err(|cause| failed(&cause))?;
+        Ok(())
+    }
+}
+
+async fn post(to: &str, rules: &Notify, body: String) -> Result<()> {
+    let url = allowed(to, rules)?;
+    let failed = |cause: reqwest::Error| {
+        // the address of a webhook is a secret at many services
+        fail(Kind::Unavailable, "notify_failed", &[&"webhook"]).because(cause.without_url())
+    };
+    // another host than the one that is allowed must not be reached by a redirect or a proxy
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .map_err(failed)?;
+    let request = client.post(url).header("content-type", "application/json").body(body);
+    let answer = request.send().await.map_err(failed)?;
+    match answer.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(fail(Kind::Unavailable, "notify_failed", &[&"webhook"]).because(status)),
+    }
+}
+
+/// Who tells: the lake, the moment, and the name under which it is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Teller<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// Its lake.
+    pub lake: &'a Lake,
+    /// UTC microseconds.
+    pub now: i64,
+    /// The name of this telling in commits.
+    pub run_id: &'a str,
+}
+
+impl Teller<'_> {
+    fn calendar(&self) -> Result<Calendar> {
+        let settings = &self.site.settings.site;
+        Calendar::new(&settings.timezone, &settings.day_cutoff)
+            .ok_or_else(|| fail(Kind::Input, "settings_invalid", &[&"timezone"]))
+    }
+
+    /// The notices that stand open.
+    ///
+    /// # Errors
+    /// As the lake cannot be read.
+    pub async fn open(&self) -> Result<Vec<Notice>> {
+        let nights = notice::nights(self.site, self.lake, self.now).await?;
+        let definition = |pipeline: &str| Definition::load(self.site, pipeline).ok();
+        Ok(notice::open(&nights, definition, &self.calendar()?))
+    }
+
+    /// What stands open, in words.
+    ///
+    /// # Errors
+    /// As the lake cannot be read.
+    pub async fn texts(&self, language: Language) -> Result<Vec<String>> {
+        let (open, calendar) = (self.open().await?, self.calendar()?);
+        Ok(open
+            .iter()
+            .map(|notice| notice.text(self.site, &calendar, language))
+            .collect())
+    }
+
+    /// Tells what is due, once, and keeps that it was told; what went wrong with a channel is given back.
+    ///
+    /// # Errors
+    /// As the lake fails. `Conflict` where somebody else tells now.
+    pub async fn tell(&self) -> Result<(Vec<Telling>, Vec<Error>)> {
+        let channels = Channels { site: self.site };
+        let lease = self.lake.lease("notice", 0).await?;
+        let (open, deeds) = (self.open().await?, notice::deeds(self.site, self.lake).await?);
+        let rules = &self.site.settings.notify;
+        let (mut told, mut wrong) = (Vec::new(), Vec::new());
+        for (id, duty) in notice::duties(&open, &deeds, rules, self.now) {
+            let telling = self.telling(&id, duty, &open)?;
+            let (took, failed) = channels.tell(&telling).await;
+            let kept = match took.as_slice() {
+                [] => vec![self.deed(&id, "failed", "all")],
+                took => took
+                    .iter()
+                    .map(|channel| self.deed(&id, duty.word(), channel))
+                    .collect(),
+            };
+            notice::keep(self.lake, self.run_id, lease.fence(), &kept).await?;
+            wrong.extend(failed);
+            if !took.is_empty() {
+                told.push(telling);
+            }
+        }
+        if let Some(telling) = self.digest(&open, &deeds)? {
+            let (took, failed) = channels.tell(&telling).await;
+            let act = if took.is_empty() { "failed" } else { "digest" };
+            notice::keep(
+                self.lake,
+                self.run_id,
+                lease.fence(),
+                &[self.deed(&telling.notice_id, act, "all")],
+            )
+            .await?;
+            wrong.extend(failed);
+            told.push(telling);
+        }
+        Ok((told, wrong))
+    }
+
+    /// Keeps that somebody knows of a notice; nobody else is told then.
+    ///
+    /// # Errors
+    /// `Missing` where no such notice stands open.
+    pub async fn acknowledge(&self, id: &str, who: &str) -> Result<()> {
+        let lease = self
+            .lake
+            .lease("notice", self.site.settings.limits.lease_wait_seconds)
+            .await?;
+        if !self.open().await?.iter().any(|notice| notice.notice_id == id) {
+            return Err(fail(Kind::Missing, "no_notice", &[&id]).hint("no_notice_hint", &[]));
+        }
+        notice::keep(
+            self.lake,
+            self.run_id,
+            lease.fence(),
+            &[self.deed(id, "acknowledged", who)],
+        )
+        .await
+    }
+
+    fn deed(&self, id: &str, act: &str, by: &str) -> Deed {
+        Deed {
+            notice_id: id.to_owned(),
+            act: act.to_owned(),
+            at: self.now,
+            by: by.to_owned(),
+        }
+    }
+
+    fn telling(&self, id: &str, duty: Duty, open: &[Notice]) -> Result<Telling> {
+        let calendar = self.calendar()?;
+        let notice = open.iter().find(|notice| notice.notice_id == id);
+        let text = |language: Language| match notice {
+            Some(notice) => notice.text(self.site, &calendar, language),
+            None => Message::new("notice_over", &[&self.site.settings.site.name, &id]).in_language(language),
+        };
+        Ok(Telling {
+            notice_id: id.to_owned(),
+            pipeline: notice.map(|notice| notice.night.pipeline.clone()).unwrap_or_default(),
+            act: duty.word(),
+            at: self.now,
+            text_zh: text(Language::Chinese),
+            text_en: text(Language::English),
+        })
+    }
+
+    /// The message of the day, once after its hour: every notice that stands open, or that none does.
+    fn digest(&self, open: &[Notice], deeds: &[Deed]) -> Result<Option<Telling>> {
+        let rules = &self.site.settings.notify;
+        let calendar = self.calendar()?;
+        let Some(local) = calendar.local(self.now).filter(|_| !rules.digest_at.is_empty()) else {
+            return Ok(None);
+        };
+        let id = format!("digest-{}", local.date());
+        let failed = deeds
+            .iter()
+            .rev()
+            .find(|deed| deed.notice_id == id && deed.act == "failed");
+        let waits = failed.is_some_and(|deed| self.now < deed.at + notice::AGAIN);
+        let done = deeds.iter().any(|deed| deed.notice_id == id && deed.act == "digest");
+        if done || waits || local.format("%H:%M").to_string() < rules.digest_at {
+            return Ok(None);
+        }
+        let text = |language: Language| {
+            let title = match language {
+                Language::Chinese => &self.site.settings.site.title_zh,
+                Language::English => &self.site.settings.site.title_en,
+            };
+            let head = Message::new("notice_digest", &[title, &local.date(), &open.len()]);
+            let mut lines = vec![head.in_language(language)];
+            lines.extend(open.iter().map(|notice| notice.text(self.site, &calendar, language)));
+            lines.join("\n")
+        };
+        Ok(Some(Telling {
+            notice_id: id,
+            pipeline: String::new(),
+            act: "digest",
+            at: self.now,
+            text_zh: text(Language::Chinese),
+            text_en: text(Language::English),
+        }))
+    }
+}

@@ -1,0 +1,75 @@
+//! Aggregates in whole queries: equal to plain SQL, whatever the partitions, in every place an aggregate may stand.
+
+use fenghuo::engine::{Bounds, Session};
+use serde_json::Value;
+
+/// 5,000 moments of thirteen keys within 200 days.
+const MOMENTS: &str =
+    "(SELECT value % 13 AS k, (value * 7919 + value * value) % 200 AS day FROM generate_series(1, 5000))";
+
+fn ask(partitions: usize, sql: &str) -> Vec<Value> {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let text = runtime.block_on(async {
+        let session = Session::new(Bounds {
+            memory_bytes: 1 << 30,
+            partitions,
+        })
+        .expect("a session");
+        let found = session
+            .query("test", &sql.replace("{t}", MOMENTS), 100_000)
+            .await
+            .expect("rows");
+        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+        found
+            .batches
+            .iter()
+            .for_each(|batch| writer.write(batch).expect("JSON"));
+        writer.finish().expect("JSON");
+        String::from_utf8(writer.into_inner()).expect("text")
+    });
+    if text.is_empty() {
+        return Vec::new();
+    }
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn bursts_and_surges_are_those_of_plain_sql() {
+    let bursts = "SELECT k, b['at'] AS at, b['n'] AS n FROM (SELECT k, unnest(burst(day, 3, 5)) AS b FROM {t} AS t GROUP BY k) AS u ORDER BY k, at";
+    let plain = "SELECT a.k, a.day AS at, count(*) AS n FROM (SELECT DISTINCT k, day FROM {t} AS t) AS a JOIN {t} AS b \
+                 ON b.k = a.k AND b.day <= a.day AND b.day >= a.day - 5 GROUP BY a.k, a.day HAVING count(*) >= 3 ORDER BY k, at";
+    let expected = ask(2, plain);
+    assert!(expected.len() > 500, "{}", expected.len());
+    let surges = "SELECT k, s['day'] AS day, s['n'] AS n, round(s['mean'], 9) AS mean, round(s['sd'], 9) AS sd FROM \
+                  (SELECT k, unnest(surge_days(day, 28)) AS s FROM {t} AS t GROUP BY k) AS u ORDER BY k, day";
+    let plain = "WITH d AS (SELECT k, day, count(*) AS n FROM {t} AS t GROUP BY k, day) \
+                 SELECT a.k, a.day, a.n, round(coalesce(sum(b.n), 0) / 28.0, 9) AS mean, \
+                 round(sqrt((28.0 * coalesce(sum(b.n * b.n), 0) - coalesce(sum(b.n), 0) * coalesce(sum(b.n), 0)) / (28.0 * 27.0)), 9) AS sd \
+                 FROM d AS a LEFT JOIN d AS b ON b.k = a.k AND b.day >= a.day - 28 AND b.day < a.day GROUP BY a.k, a.day, a.n ORDER BY a.k, a.day";
+    let days = ask(2, plain);
+    assert!(days.len() > 500, "{}", days.len());
+    for partitions in [1, 2, 7] {
+        assert_eq!(ask(partitions, bursts), expected, "{partitions}");
+        assert_eq!(ask(partitions, surges), days, "{partitions}");
+    }
+}
+
+#[test]
+fn they_stand_wherever_an_aggregate_may() {
+    let one = |sql: &str| ask(2, sql)[0]["n"].as_u64();
+    // a half that is counted and a half that is not
+    let halves = "SELECT cardinality(burst(day, 3, 5) FILTER (WHERE k < 6)) AS n FROM {t} AS t";
+    let half = "SELECT cardinality(burst(day, 3, 5)) AS n FROM {t} AS t WHERE k < 6";
+    assert!(one(half) > Some(10));
+    assert_eq!(one(halves), one(half));
+    let twice = "SELECT cardinality(surge_days(day, 7)) AS n FROM (SELECT day FROM {t} AS t UNION ALL SELECT day FROM {t} AS u) AS v";
+    assert_eq!(one(twice), one("SELECT count(DISTINCT day) AS n FROM {t} AS t"));
+    let nothing = ask(
+        2,
+        "SELECT burst(day, 3, 5) IS NULL AS b, surge_days(day, 28) IS NULL AS s FROM {t} AS t WHERE day > 999",
+    );
+    assert_eq!(
+        (&nothing[0]["b"], &nothing[0]["s"]),
+        (&Value::Bool(true), &Value::Bool(true))
+    );
+}
