@@ -6,6 +6,7 @@ pub mod lineage;
 pub mod session;
 pub mod taint;
 mod traps;
+mod unnest;
 
 pub use session::{Bounds, Session, references};
 pub use taint::{Class, Classes};

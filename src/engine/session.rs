@@ -16,6 +16,7 @@ use futures::TryStreamExt;
 
 use crate::config::settings::Limits;
 use crate::engine::fault::query_error;
+use crate::engine::unnest;
 use crate::error::{Kind, Result, fail};
 use crate::func::register;
 
@@ -78,6 +79,7 @@ impl Session {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
+            .with_optimizer_rules(unnest::rules())
             .build();
         let context = SessionContext::new_with_state(state);
         for function in register::scalars() {
