@@ -21,8 +21,8 @@ import sys, time, logging
 logging.disable(logging.CRITICAL)
 import sqlmesh
 from sqlmesh import Context, Config
-from sqlmesh.core.config import ModelDefaultsConfig
-config = Config(model_defaults=ModelDefaultsConfig(dialect="duckdb"), disable_anonymized_analytics=True)
+from sqlmesh.core.config import DuckDBConnectionConfig, GatewayConfig, ModelDefaultsConfig
+config = Config(gateways={"": GatewayConfig(connection=DuckDBConnectionConfig())}, model_defaults=ModelDefaultsConfig(dialect="duckdb"), disable_anonymized_analytics=True)
 since = time.perf_counter()
 context = Context(paths=[sys.argv[1]], config=config)
 order = list(context.dag.sorted)

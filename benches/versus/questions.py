@@ -33,8 +33,8 @@ QUESTIONS = {
     "three within 30 days, by cell and category": (
         f"""SELECT count(*) AS bursts, sum(b['n']) AS n FROM (SELECT unnest(burst(arrow_cast(reported_at, 'Int64') / 1000000, 3, {SECONDS})) AS b
             FROM mart.citizen_alarm WHERE cell IS NOT NULL GROUP BY cell, category) AS t""",
-        f"""WITH c AS (SELECT cell, category, epoch_us(reported_at) // 1000000 AS at FROM mart.citizen_alarm WHERE cell IS NOT NULL),
-            m AS (SELECT DISTINCT cell, category, at, n FROM (SELECT cell, category, at, count(*) OVER (PARTITION BY cell, category ORDER BY at
+        f"""WITH c AS (SELECT cell, category, epoch_us(reported_at) // 1000000 AS moment FROM mart.citizen_alarm WHERE cell IS NOT NULL),
+            m AS (SELECT DISTINCT cell, category, moment, n FROM (SELECT cell, category, moment, count(*) OVER (PARTITION BY cell, category ORDER BY moment
                   RANGE BETWEEN {SECONDS} PRECEDING AND CURRENT ROW) AS n FROM c) WHERE n >= 3)
             SELECT count(*), sum(n) FROM m"""),
     "clips by camera and day": (

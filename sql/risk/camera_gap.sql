@@ -81,7 +81,7 @@ around AS (
 ),
 resident AS (
   SELECT n.cell, sum(g.residents) AS residents
-  FROM (SELECT cell, unnest(h3_ring(cell, 1)) AS near FROM cell) AS n
+  FROM (SELECT cell, unnest(h3_ring(cell, 1)) AS near FROM mart.cell_place) AS n
   JOIN core.population_grid AS g ON g.cell = n.near
   GROUP BY n.cell
 )

@@ -26,7 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
-    let opened = at.open()?;
+    let opened = at.look()?;
     let (then, now) = match &args.releases {
         Some(text) => {
             let numbers = text.split_once(':').map(|(then, now)| (then.parse(), now.parse()));

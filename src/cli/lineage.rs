@@ -25,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
-    let opened = at.open()?;
+    let opened = at.look()?;
     let models = Models::load(&opened.site)?;
     let release = opened.lake.latest_release().await?;
     let bounds = Bounds::from(&opened.site.settings.limits);

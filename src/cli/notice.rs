@@ -51,15 +51,18 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     match &args.verb {
         Verb::List { output } => list(&opened, &teller, output, printer).await,
         Verb::Ack { notice, by } => {
+            if by.trim().is_empty() {
+                return Err(fail(Kind::Input, "notice_by", &[]));
+            }
             teller.acknowledge(notice, by).await?;
             printer.say("notice_known", &[notice, by]);
             Ok(())
         }
         Verb::Send => {
-            if !(Channels { site: &opened.site }).any() {
+            if (Channels { site: &opened.site }).names().is_empty() {
                 return Err(fail(Kind::Missing, "notify_none", &[]).hint("notify_none_hint", &[]));
             }
-            match send(&teller, printer).await?.pop() {
+            match send(&teller, false, printer).await?.pop() {
                 Some(error) => Err(error),
                 None => Ok(()),
             }
@@ -68,8 +71,8 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
 }
 
 /// Tells what is due and says what was told; what went wrong with channels.
-pub(super) async fn send(teller: &Teller<'_>, printer: &Printer) -> Result<Vec<Error>> {
-    let (told, wrong) = teller.tell().await?;
+pub(super) async fn send(teller: &Teller<'_>, patient: bool, printer: &Printer) -> Result<Vec<Error>> {
+    let (told, wrong) = teller.tell(patient).await?;
     for telling in &told {
         let text = match printer.language() {
             Language::Chinese => &telling.text_zh,
@@ -84,7 +87,7 @@ async fn list(opened: &Opened, teller: &Teller<'_>, output: &Output, printer: &P
     let settings = &opened.site.settings;
     let calendar = Calendar::new(&settings.site.timezone, &settings.site.day_cutoff)
         .ok_or_else(|| fail(Kind::Input, "settings_invalid", &[&"timezone"]))?;
-    let open = teller.open().await?;
+    let open = teller.standing().await?.open;
     let deeds = notice::deeds(&opened.site, &opened.lake).await?;
     let state = |id: &str| {
         let last = deeds.iter().rev().find(|deed| deed.notice_id == id);

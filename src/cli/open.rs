@@ -28,6 +28,17 @@ impl At<'_> {
         }
         Ok(opened)
     }
+
+    /// The same, where an environment is only looked at: it has to be there.
+    pub(super) fn look(self) -> Result<Opened> {
+        let opened = self.open()?;
+        match self.environment {
+            Some(name) if !opened.lake.environments()?.iter().any(|known| known == name) => {
+                Err(fail(Kind::Missing, "no_environment", &[&name]))
+            }
+            _ => Ok(opened),
+        }
+    }
 }
 
 /// A site with its lake.

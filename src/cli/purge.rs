@@ -1,5 +1,6 @@
 //! `fenghuo purge`: one document by its number, or what is older than contracts keep, out of every version.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -7,12 +8,17 @@ use crate::cli::clock::SystemClock;
 use crate::cli::open::{Opened, named};
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
-use crate::error::{Kind, Problem, Result, fail, io_error};
+use crate::contract::Contract;
+use crate::error::{Error, Kind, Place, Problem, Result, fail, io_error};
 use crate::lake::erase::{Mark, Trace, search};
 use crate::message::Message;
+use crate::model::Models;
 use crate::pipeline::files::contracts;
+use crate::pipeline::record::Act;
+use crate::pipeline::renew::key_check;
 use crate::pipeline::run::Only;
 use crate::pipeline::{Definition, Request, erase};
+use crate::protect::SiteKey;
 use crate::time::{Calendar, Clock};
 
 /// Erase a document, or what is older than contracts keep, from every version
@@ -34,100 +40,143 @@ pub(super) struct Args {
     output: Output,
 }
 
+/// Rows that have to go, and the tables in which they are looked for: all where there are none.
+struct Task {
+    mark: Mark,
+    tables: Vec<String>,
+}
+
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let contracts = contracts(&opened.site)?;
     let key = opened.key()?;
-    let mut work: Vec<(Mark, Vec<String>)> = Vec::new();
-    let mut clear = Vec::new();
-    if args.old {
-        let settings = &opened.site.settings.site;
-        let calendar = Calendar::new(&settings.timezone, &settings.day_cutoff)
-            .ok_or_else(|| fail(Kind::Input, "settings_invalid", &[&"timezone"]))?;
-        let (today, _) = calendar.day_and_hour(SystemClock.now()).unwrap_or_default();
-        for contract in &contracts {
-            if let Some(days) = contract.keep_days {
-                let kept = Mark::Before(today.saturating_sub(i32::try_from(days).unwrap_or(i32::MAX)));
-                work.push((kept, vec![contract.into.clone()]));
-            }
+    // under another key nothing would be found, and that would be no proof
+    opened.lake.same_key(key_check(&key))?;
+    let (tasks, clear) = match args.old {
+        true => (old(&opened, &contracts)?, Vec::new()),
+        false => {
+            let number = number(args)?;
+            let contract = named(&contracts, &args.contract)?;
+            let mark = erase::document(&opened.run(&key)?, contract, &number)?;
+            let Mark::Document { token, .. } = &mark else {
+                return Err(fail(Kind::Input, "purge_number", &[]));
+            };
+            let clear = vec![number, token.to_string()];
+            let tables = Vec::new();
+            (vec![Task { mark, tables }], clear)
         }
-        if work.is_empty() {
-            return Err(fail(Kind::Missing, "purge_no_days", &[]).hint("purge_no_days_hint", &[]));
-        }
-    } else {
-        let number = number(args)?;
-        let contract = named(&contracts, &args.contract)?;
-        let mark = erase::document(&opened.run(&key)?, contract, &number)?;
-        if let Mark::Document { token, .. } = &mark {
-            clear = vec![number.clone(), token.to_string()];
-        }
-        work.push((mark, Vec::new()));
-    }
+    };
     let mut found = Vec::new();
-    for (mark, tables) in &work {
-        found.extend(opened.run(&key)?.traces(mark, tables).await?);
+    for task in &tasks {
+        found.extend(opened.run(&key)?.traces(&task.mark, &task.tables).await?);
     }
+    let texts = left(&opened, &clear)?;
     if args.dry_run {
+        for path in &texts {
+            printer.say("purge_lies", &[path]);
+        }
         return table(&found, &args.output, printer);
     }
-    if found.is_empty() {
-        let files = left(&opened, &clear)?;
-        if files.is_empty() {
-            printer.say("purge_nothing", &[]);
-            return Ok(());
-        }
+    if found.is_empty() && texts.is_empty() {
+        printer.say("purge_nothing", &[]);
+        return Ok(());
     }
+    let mut failed = None;
+    if !found.is_empty() {
+        failed = rebuilt(&opened, &key, &contracts, &tasks, printer).await?;
+    }
+    proven(&opened, &key, &tasks, &clear, args, printer).await?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// What is older than contracts keep. Of contracts of one table the longest holds, and one that says nothing
+/// keeps for good.
+fn old(opened: &Opened, contracts: &[Contract]) -> Result<Vec<Task>> {
+    let settings = &opened.site.settings.site;
+    let calendar = Calendar::new(&settings.timezone, &settings.day_cutoff)
+        .ok_or_else(|| fail(Kind::Input, "settings_invalid", &[&"timezone"]))?;
+    let (today, _) = calendar.day_and_hour(SystemClock.now()).unwrap_or_default();
+    let mut kept: BTreeMap<&str, Option<u32>> = BTreeMap::new();
+    for contract in contracts {
+        kept.entry(&contract.into)
+            .and_modify(|days| *days = days.zip(contract.keep_days).map(|(known, other)| known.max(other)))
+            .or_insert(contract.keep_days);
+    }
+    let models = Models::load(&opened.site)?;
+    let tasks = kept.into_iter().filter_map(|(table, days)| {
+        let first = today.saturating_sub(i32::try_from(days?).unwrap_or(i32::MAX));
+        Some(Task {
+            mark: Mark::Before(first),
+            tables: erase::built_on(&models, table),
+        })
+    });
+    let tasks: Vec<Task> = tasks.collect();
+    if tasks.is_empty() {
+        return Err(fail(Kind::Missing, "purge_no_days", &[]).hint("purge_no_days_hint", &[]));
+    }
+    Ok(tasks)
+}
+
+/// Takes rows out of the sources and builds on them what there was; the first error of a pipeline ends
+/// nothing.
+async fn rebuilt(
+    opened: &Opened,
+    key: &SiteKey,
+    contracts: &[Contract],
+    tasks: &[Task],
+    printer: &Printer,
+) -> Result<Option<Error>> {
+    let limits = &opened.site.settings.limits;
     // a trial shows rows of its own, and is no reason to keep them
     for name in opened.lake.environments()? {
-        opened.lake.in_environment(&name)?.drop_environment()?;
-        printer.say("environment_dropped", &[&name]);
+        let environment = opened.lake.in_environment(&name)?;
+        environment.drop_environment(limits.lease_wait_seconds).await?;
+        printer.say("environment_dropped", &[&name, &limits.orphan_hours]);
     }
-    for (mark, tables) in &work {
-        let of = found
-            .iter()
-            .filter(|trace| tables.is_empty() || tables.contains(&trace.table));
-        let of: Vec<Trace> = of.cloned().collect();
-        for (table, rows) in opened.run(&key)?.erase(&contracts, mark, &of).await? {
+    for task in tasks {
+        for (table, rows) in opened.run(key)?.erase(contracts, &task.mark, &task.tables).await? {
             printer.say("purge_rows", &[&table, &rows]);
         }
     }
-    // models are built again without what is gone, each pipeline its own
+    let mut failed = None;
     for file in opened.site.files("pipelines", ".toml")? {
         if file.path.matches('/').count() == 1 && !Definition::load(&opened.site, file.stem())?.build.is_empty() {
             let request = Request {
+                act: Act::Backfill,
+                part_of: Some("purge".to_owned()),
                 only: Some(Only::default()),
                 ..Request::all(file.stem())
             };
-            opened.run(&key)?.pipeline(&request, printer).await?;
+            failed = failed.or(opened.run(key)?.pipeline(&request, printer).await.err());
         }
     }
-    proven(&opened, &key, &work, &clear, args, printer).await
+    Ok(failed)
 }
 
 /// Removes the files of old versions, and looks for what is left.
 async fn proven(
     opened: &Opened,
-    key: &crate::protect::SiteKey,
-    work: &[(Mark, Vec<String>)],
+    key: &SiteKey,
+    tasks: &[Task],
     clear: &[String],
     args: &Args,
     printer: &Printer,
 ) -> Result<()> {
-    let (mut files, mut left_over) = (0, Vec::new());
-    for (mark, tables) in work {
-        let traces = opened.run(key)?.traces(mark, tables).await?;
-        files += opened.run(key)?.erase_files(&traces).await?;
-        left_over.extend(opened.run(key)?.traces(mark, tables).await?);
+    let (mut files, mut rows) = (0, Vec::new());
+    for task in tasks {
+        let (gone, stays) = opened.run(key)?.erase_files(&task.mark, &task.tables).await?;
+        files += gone;
+        rows.extend(stays);
     }
     let texts = left(opened, clear)?;
     printer.say("purge_done", &[&files]);
-    if left_over.is_empty() && texts.is_empty() {
+    if rows.is_empty() && texts.is_empty() {
         printer.say("purge_proof", &[]);
         return Ok(());
     }
-    table(&left_over, &args.output, printer)?;
+    table(&rows, &args.output, printer)?;
     let problems = texts.into_iter().map(|path| Problem {
-        place: crate::error::Place {
+        place: Place {
             path,
             line: 0,
             column: 0,
@@ -156,15 +205,17 @@ fn left(opened: &Opened, clear: &[String]) -> Result<Vec<String>> {
 }
 
 fn number(args: &Args) -> Result<String> {
-    let given = args.number.clone().unwrap_or_default();
-    if given != "-" {
-        return Ok(given);
+    let mut text = args.number.clone().unwrap_or_default();
+    if text == "-" {
+        text.clear();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|cause| io_error(Path::new("-"), &cause))?;
     }
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|cause| io_error(Path::new("-"), &cause))?;
-    Ok(text.trim().to_owned())
+    match text.trim() {
+        "" => Err(fail(Kind::Input, "purge_number", &[])),
+        number => Ok(number.to_owned()),
+    }
 }
 
 fn table(traces: &[Trace], output: &Output, printer: &Printer) -> Result<()> {

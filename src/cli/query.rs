@@ -21,7 +21,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
-    let opened = at.open()?;
+    let opened = at.look()?;
     let release = opened.release(args.as_of).await?;
     let limits = &opened.site.settings.limits;
     let names = references("query", &args.sql)?;

@@ -5,7 +5,7 @@ use arrow::array::ArrayRef;
 use crate::cli::open::At;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
-use crate::error::{Kind, Result, fail};
+use crate::error::{Kind, Result, fail, io_error};
 
 /// Read the published releases
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ enum Verb {
 }
 
 pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
-    let opened = at.open()?;
+    let opened = at.look()?;
     let (columns, output): (Vec<(&str, ArrayRef)>, &Output) = match &args.verb {
         Verb::Withdraw => {
             let key = opened.key()?;
@@ -47,8 +47,13 @@ pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()
         Verb::Drop => {
             let name = opened.lake.environment();
             let name = name.ok_or_else(|| fail(Kind::Input, "environment_drop", &[]))?;
-            opened.lake.drop_environment()?;
-            printer.say("environment_dropped", &[&name]);
+            let limits = &opened.site.settings.limits;
+            opened.lake.drop_environment(limits.lease_wait_seconds).await?;
+            let pages = opened.site.path(&opened.site.settings.lake.pages).join(name);
+            if pages.is_dir() {
+                std::fs::remove_dir_all(&pages).map_err(|cause| io_error(&pages, &cause))?;
+            }
+            printer.say("environment_dropped", &[&name, &limits.orphan_hours]);
             return Ok(());
         }
         Verb::List { output } => {

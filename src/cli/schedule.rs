@@ -69,7 +69,20 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             Ok(read) => jobs = read,
             Err(error) => printer.error(&error),
         }
-        turn(&opened, &jobs, since, &calendar, &mut waiting, printer).await?;
+        {
+            let turn = turn(&opened, &jobs, since, &calendar, &mut waiting, printer);
+            let mut turn = std::pin::pin!(turn);
+            // a night takes hours, and meanwhile the scheduler lives and other notices are due
+            loop {
+                tokio::select! {
+                    done = &mut turn => break done?,
+                    () = tokio::time::sleep(TICK) => {
+                        beat(&opened, &jobs, &calendar, printer).await?;
+                        tell(&opened, printer).await;
+                    }
+                }
+            }
+        }
         tell(&opened, printer).await;
         if args.once {
             return Ok(());
@@ -124,7 +137,7 @@ async fn turn(
 
 /// Tells what is due of the last nights. That it could not be told ends no night.
 async fn tell(opened: &Opened, printer: &Printer) {
-    if !(Channels { site: &opened.site }).any() {
+    if (Channels { site: &opened.site }).names().is_empty() {
         return;
     }
     let now = SystemClock.now();
@@ -136,7 +149,7 @@ async fn tell(opened: &Opened, printer: &Printer) {
                 now,
                 run_id: &name,
             };
-            notice::send(&teller, printer).await
+            notice::send(&teller, true, printer).await
         }
         Err(error) => Err(error),
     };

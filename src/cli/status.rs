@@ -42,7 +42,7 @@ const PARTS: [(&str, &[&str], &str); 3] = [
 ];
 
 pub(super) async fn run(_: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
-    let opened = at.open()?;
+    let opened = at.look()?;
     let release = opened.release(None).await?;
     let limits = &opened.site.settings.limits;
     let session = pinned::session(&opened.lake, Bounds::from(limits), &release).await?;

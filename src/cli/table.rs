@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
@@ -10,7 +11,7 @@ use crate::lake::table::Version;
 use crate::lake::upkeep::Waste;
 use crate::lake::{Compacted, Pin, Table};
 use crate::pipeline::files::contracts;
-use crate::time::{calendar, rfc3339};
+use crate::time::{Clock, calendar, rfc3339};
 
 /// Read the tables of the lake
 #[derive(Debug, clap::Args)]
@@ -99,6 +100,10 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         } => {
             let key = opened.key()?;
             let contracts = contracts(&opened.site)?;
+            let known = opened.lake.table_names().await?;
+            if let Some(unknown) = tables.iter().find(|table| !known.contains(table)) {
+                return Err(fail(Kind::Missing, "table_missing", &[unknown]));
+            }
             let done = opened.run(&key)?.compact(&contracts, tables, *dry_run).await?;
             let count = |of: fn(&Compacted) -> u64| numbers(done.iter().map(|(_, done)| of(done)).collect());
             let columns = vec![
@@ -182,8 +187,12 @@ async fn history(opened: &Opened, table: &str, output: &Output, printer: &Printe
 }
 
 async fn pinned(opened: &Opened, given: &PinArgs, printer: &Printer) -> Result<()> {
-    if calendar::day(&given.until).is_none() {
+    let today = calendar::day(&rfc3339(SystemClock.now())[..10]).unwrap_or(0);
+    if calendar::day(&given.until).is_none_or(|until| until < today) {
         return Err(fail(Kind::Input, "pin_until", &[&given.until]));
+    }
+    if given.owner.trim().is_empty() {
+        return Err(fail(Kind::Input, "pin_owner", &[]));
     }
     let release = opened.release(None).await?;
     let missing = || fail(Kind::Missing, "table_missing", &[&given.table]);

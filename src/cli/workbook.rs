@@ -40,7 +40,7 @@ pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()
         output,
         out,
     } = &args.verb;
-    let opened = at.open()?;
+    let opened = at.look()?;
     let release = opened.release(*as_of).await?;
     let contracts = contracts(&opened.site)?;
     if output == "html" && out.is_none() {

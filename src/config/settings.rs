@@ -202,10 +202,21 @@ impl Settings {
         if !problems.is_empty() {
             return Err(fail(Kind::Input, "settings_invalid", &[&path]).with_problems(problems));
         }
-        toml::Value::Table(merged)
+        let settings: Settings = toml::Value::Table(merged)
             .try_into()
-            .map_err(|cause: toml::de::Error| fail(Kind::Input, "settings_invalid", &[&path]).because(cause))
+            .map_err(|cause: toml::de::Error| fail(Kind::Input, "settings_invalid", &[&path]).because(cause))?;
+        let time = &settings.notify.digest_at;
+        if !time.is_empty() && !is_time_of_day(time) {
+            let problem = text::problem_at_word(path, user, time, Message::new("time_of_day", &[time]));
+            return Err(fail(Kind::Input, "settings_invalid", &[&path]).with_problems(vec![problem]));
+        }
+        Ok(settings)
     }
+}
+
+/// Whether a text is a local time `HH:MM`.
+pub fn is_time_of_day(text: &str) -> bool {
+    text.len() == 5 && chrono::NaiveTime::parse_from_str(text, "%H:%M").is_ok()
 }
 
 #[cfg(test)]

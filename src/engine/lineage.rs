@@ -9,7 +9,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
 
-/// A table and one of its columns.
+/// A table and one of its columns; an empty column stands for its rows, which a count comes from.
 pub type Origin = (String, String);
 
 /// The origins of each column of a plan, in its order, with its name.
@@ -90,8 +90,34 @@ fn passed(plan: &LogicalPlan) -> Vec<BTreeSet<Origin>> {
 fn computed<'e>(expressions: impl Iterator<Item = &'e Expr>, input: &LogicalPlan) -> Vec<BTreeSet<Origin>> {
     let found = of(input);
     expressions
-        .map(|expression| of_expression(expression, &found, input.schema()))
+        .map(|expression| {
+            let all = of_expression(expression, &found, input.schema());
+            if all.is_empty() && gathers(expression) {
+                return tables(input);
+            }
+            all
+        })
         .collect()
+}
+
+/// Whether a value is gathered from rows, as a count is.
+fn gathers(expression: &Expr) -> bool {
+    let gathering = |part: &Expr| Ok(matches!(part, Expr::AggregateFunction(_) | Expr::WindowFunction(_)));
+    expression.exists(gathering).unwrap_or(false)
+}
+
+/// The tables whose rows a plan gathers.
+fn tables(plan: &LogicalPlan) -> BTreeSet<Origin> {
+    let mut all = BTreeSet::new();
+    let walked = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            all.insert((scan.table_name.to_string(), String::new()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    // the walk itself has nothing that fails
+    debug_assert!(walked.is_ok(), "a walk without errors");
+    all
 }
 
 fn of_expression(expression: &Expr, input: &[BTreeSet<Origin>], schema: &DFSchema) -> BTreeSet<Origin> {

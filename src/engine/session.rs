@@ -127,6 +127,9 @@ impl Session {
         let failed = |cause: DataFusionError| query_error(path, sql, &cause);
         let plan = self.context.state().create_logical_plan(sql).await.map_err(failed)?;
         read_only().verify_plan(&plan).map_err(failed)?;
+        if unnest::groups_again(&plan) {
+            return Err(fail(Kind::Input, "unnest_grouped", &[&path]).hint("unnest_grouped_hint", &[]));
+        }
         Ok(plan)
     }
 

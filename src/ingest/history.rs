@@ -290,7 +290,7 @@ impl Ingest<'_> {
             let path = index::path(folder, table.name());
             let kept = Index::open(&path, &title(table).await?, |identity| {
                 filter.insert(identity);
-            })?;
+            });
             if kept.is_some() {
                 return Known::new(folder, Held::new(filter, kept), renewal);
             }

@@ -39,24 +39,22 @@ pub(super) fn path(folder: &Path, table: &str) -> PathBuf {
 }
 
 impl Index {
-    /// The file of a table, if it tells of the commit `title`; every identity in it goes to `take`, also where
-    /// it turns out to be damaged.
-    ///
-    /// # Errors
-    /// `Unavailable` where the file is there and cannot be read.
-    pub(super) fn open(path: &Path, title: &str, mut take: impl FnMut(i64)) -> Result<Option<Index>> {
-        let failed = |cause: std::io::Error| io_error(path, &cause);
-        let file = match File::open(path) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(failed)?,
-        };
-        let length = file.metadata().map_err(failed)?.len();
-        let mut head = vec![0u8; usize::try_from(HEAD_BYTES).unwrap_or(512)];
+    /// The file of a table, if it can be read and tells of the commit `title`; every identity in it goes to
+    /// `take`, also where it turns out to be damaged.
+    pub(super) fn open(path: &Path, title: &str, take: impl FnMut(i64)) -> Option<Index> {
+        // one that cannot be read is none: the table says the same
+        Index::read(path, title, take).ok().flatten()
+    }
+
+    fn read(path: &Path, title: &str, mut take: impl FnMut(i64)) -> std::io::Result<Option<Index>> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
         if length < HEAD_BYTES || !(length - HEAD_BYTES).is_multiple_of(8) {
             return Ok(None);
         }
+        let mut head = vec![0u8; usize::try_from(HEAD_BYTES).unwrap_or(512)];
         let mut reader = BufReader::with_capacity(BLOCK * 8, &file);
-        reader.read_exact(&mut head).map_err(failed)?;
+        reader.read_exact(&mut head)?;
         let count = (length - HEAD_BYTES) / 8;
         let told = String::from_utf8_lossy(&head);
         let Some((digest, of)) = told.trim_end().split_once(' ') else {
@@ -71,13 +69,10 @@ impl Index {
         while left > 0 {
             let part = left.min(BLOCK as u64);
             let bytes = &mut bytes[..usize::try_from(part).unwrap_or(BLOCK) * 8];
-            reader.read_exact(bytes).map_err(failed)?;
+            reader.read_exact(bytes)?;
             hasher.update(bytes);
-            bytes
-                .as_chunks::<8>()
-                .0
-                .iter()
-                .for_each(|number| take(i64::from_le_bytes(*number)));
+            let numbers = bytes.as_chunks::<8>().0.iter();
+            numbers.for_each(|number| take(i64::from_le_bytes(*number)));
             left -= part;
         }
         let whole = hasher.finalize().to_hex().as_str() == digest;
@@ -265,9 +260,7 @@ mod tests {
             } else {
                 format!("1@8 night {night}")
             };
-            let index = Index::open(&path, &title, |identity| seen.push(identity))
-                .expect("read")
-                .expect("whole");
+            let index = Index::open(&path, &title, |identity| seen.push(identity)).expect("whole");
             let mut before = identities(0..new.start);
             before.sort_unstable();
             assert!(seen == before, "night {night}");
@@ -297,7 +290,7 @@ mod tests {
     async fn a_file_of_another_commit_or_with_a_changed_byte_counts_as_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = path(folder.path(), "source.alarm");
-        let open = |title: &str| Index::open(&path, title, |_| {}).expect("read").is_some();
+        let open = |title: &str| Index::open(&path, title, |_| {}).is_some();
         assert!(!open("1@7 night"));
         written(&path, identities(0..3_000)).await;
         assert!(open("1@7 night"));

@@ -6,10 +6,13 @@
 //! one day is exchanged need not be read as a whole (an incremental multiset hash: Clarke et al.,
 //! Asiacrypt 2003; it tells accidents apart, not forgeries).
 
+use std::collections::VecDeque;
+
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
 
 use crate::error::{Kind, Result, fail};
 
@@ -93,6 +96,14 @@ impl RowDigest {
         Ok(())
     }
 
+    /// Adds the rows of another digest of the same columns.
+    fn join(&mut self, other: &RowDigest) {
+        self.rows += other.rows;
+        for (sum, word) in self.sums.iter_mut().zip(other.sums) {
+            *sum = sum.wrapping_add(word);
+        }
+    }
+
     /// Rows in it.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -101,6 +112,83 @@ impl RowDigest {
     /// The digest, 64 hexadecimal digits.
     pub fn finish(&self) -> String {
         self.sums.iter().map(|sum| format!("{sum:016x}")).collect()
+    }
+}
+
+/// Rows of one part of a running digest.
+const PART_ROWS: usize = 65_536;
+/// Parts that are under way at once.
+const PARTS: usize = 2;
+
+/// A digest that threads compute while rows go on: a sum has no order.
+#[derive(Debug)]
+pub struct RunningDigest {
+    schema: SchemaRef,
+    all: RowDigest,
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+    parts: VecDeque<JoinHandle<Result<RowDigest>>>,
+}
+
+impl RunningDigest {
+    /// Goes on from a digest of rows of `schema`.
+    pub fn new(schema: SchemaRef, from: RowDigest) -> RunningDigest {
+        RunningDigest {
+            schema,
+            all: from,
+            waiting: Vec::new(),
+            waiting_rows: 0,
+            parts: VecDeque::new(),
+        }
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// `Bug` where the batch is of another schema.
+    pub async fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.waiting.push(batch.clone());
+        self.waiting_rows += batch.num_rows();
+        if self.waiting_rows < PART_ROWS {
+            return Ok(());
+        }
+        if self.parts.len() >= PARTS {
+            self.join().await?;
+        }
+        self.begin();
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        let (schema, waiting) = (self.schema.clone(), std::mem::take(&mut self.waiting));
+        self.waiting_rows = 0;
+        self.parts.push_back(tokio::task::spawn_blocking(move || {
+            let mut part = RowDigest::new(&schema)?;
+            waiting.iter().try_for_each(|batch| part.update(batch))?;
+            Ok(part)
+        }));
+    }
+
+    async fn join(&mut self) -> Result<()> {
+        if let Some(part) = self.parts.pop_front() {
+            let part = part
+                .await
+                .map_err(|cause| fail(Kind::Bug, "digest_type", &[]).because(cause))?;
+            self.all.join(&part?);
+        }
+        Ok(())
+    }
+
+    /// The digest of all rows.
+    ///
+    /// # Errors
+    /// As [`RunningDigest::update`].
+    pub async fn finish(mut self) -> Result<RowDigest> {
+        self.begin();
+        while !self.parts.is_empty() {
+            self.join().await?;
+        }
+        Ok(self.all)
     }
 }
 

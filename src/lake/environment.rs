@@ -66,16 +66,19 @@ impl Lake {
         Ok(names)
     }
 
-    /// Ends an environment: its releases go; its tables go when the files that no release shows are removed.
+    /// Ends an environment: its releases go; its tables go when the files that no release shows are removed, once
+    /// they are old enough to belong to nobody at work.
     ///
     /// # Errors
-    /// `Missing` where there is none; as the file system fails.
-    pub fn drop_environment(&self) -> Result<()> {
+    /// `Missing` where there is none, `Conflict` where it is built in; as the file system fails.
+    pub async fn drop_environment(&self, wait_seconds: u64) -> Result<()> {
         let name = self.environment().unwrap_or_default();
         let folder = self.own("");
         if name.is_empty() || !folder.is_dir() {
             return Err(fail(Kind::Missing, "no_environment", &[&name]));
         }
+        // nobody builds in it
+        let _lease = self.lease("site", wait_seconds).await?;
         std::fs::remove_dir_all(&folder).map_err(|cause| io_error(&folder, &cause))
     }
 

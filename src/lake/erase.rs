@@ -4,7 +4,7 @@
 //! long ago, files of crashed runs and tables of models are found alike.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
@@ -114,6 +114,13 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// Forgets files that were removed; whether rows are left.
+    pub fn forget_old(&mut self) -> bool {
+        self.old.clear();
+        self.old_rows = 0;
+        self.shown_rows > 0
+    }
+
     /// Files that the newest version of the newest location does not show.
     pub fn old_files(&self) -> usize {
         self.old.len()
@@ -299,29 +306,50 @@ impl Lake {
     }
 }
 
-/// Looks for texts in the files of a folder.
+/// Bytes of a file that are looked through at once.
+const LOOKED_AT: usize = 1 << 20;
+
+/// Looks for texts in the files of a folder; links are not followed.
 ///
 /// # Errors
 /// As the file system fails.
 pub fn search(folder: &Path, texts: &[String], found: &mut Vec<String>) -> Result<()> {
     let failed = |cause: std::io::Error| io_error(folder, &cause);
     let finders: Vec<memchr::memmem::Finder<'_>> = texts.iter().map(memchr::memmem::Finder::new).collect();
+    let longest = texts.iter().map(String::len).max().unwrap_or(0);
     let mut pending = vec![folder.to_owned()];
     while let Some(folder) = pending.pop() {
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.is_dir() {
+            let entry = entry.map_err(failed)?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
+            if kind.is_dir() {
                 pending.push(path);
-                continue;
-            }
-            let bytes = std::fs::read(&path).map_err(|cause| io_error(&path, &cause))?;
-            if finders.iter().any(|finder| finder.find(&bytes).is_some()) {
+            } else if kind.is_file() && holds(&path, &finders, longest).map_err(|cause| io_error(&path, &cause))? {
                 found.push(path.display().to_string());
             }
         }
     }
     found.sort();
     Ok(())
+}
+
+/// Whether a file holds one of these, read part by part, each with the end of the one before.
+fn holds(path: &Path, finders: &[memchr::memmem::Finder<'_>], longest: usize) -> std::io::Result<bool> {
+    let mut file = std::fs::File::open(path)?;
+    let mut bytes = vec![0; LOOKED_AT + longest];
+    let mut kept = 0;
+    loop {
+        let read = file.read(&mut bytes[kept..])?;
+        if read == 0 {
+            return Ok(false);
+        }
+        let end = kept + read;
+        if finders.iter().any(|finder| finder.find(&bytes[..end]).is_some()) {
+            return Ok(true);
+        }
+        kept = longest.min(end);
+        bytes.copy_within(end - kept..end, 0);
+    }
 }
 
 impl Table {

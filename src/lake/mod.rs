@@ -32,7 +32,7 @@ use crate::error::{Kind, Result, fail};
 
 pub use compact::Compacted;
 pub use days::Touched;
-pub use digest::RowDigest;
+pub use digest::{RowDigest, RunningDigest};
 pub use encode::{Encoded, Encoder, Layout};
 pub use journal::Journal;
 pub use lease::Lease;

@@ -24,7 +24,9 @@ pub struct Pin {
 
 impl Pin {
     fn name(&self) -> String {
-        format!("{}-{}-{}.json", self.table, self.location, self.version)
+        // one owner's pin is no other's
+        let owner = &blake3::hash(self.owner.as_bytes()).to_hex()[..8];
+        format!("{}-{}-{}-{owner}.json", self.table, self.location, self.version)
     }
 }
 
@@ -52,11 +54,15 @@ impl Lake {
         Ok(pins)
     }
 
-    /// Pins a version, or gives a pin another end.
+    /// Pins a version, or gives the pin of the same owner another end.
     ///
     /// # Errors
     /// `Missing` where the version is gone; as the file system fails.
     pub async fn pin(&self, pin: &Pin) -> Result<()> {
+        let newest = self.table_in(&pin.table, &pin.location).await?.version();
+        if pin.version > newest {
+            return Err(fail(Kind::Missing, "no_version", &[&pin.table, &pin.version, &newest]));
+        }
         self.table_at(&pin.table, &pin.location, pin.version).await?;
         let folder = self.root().join("pins");
         let failed = |cause: std::io::Error| io_error(&folder, &cause);

@@ -4,7 +4,7 @@
 //! to the open file of its partition. A file is streamed to the store as it grows, so that memory does
 //! not grow with it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +16,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::file::writer::SerializedFileWriter;
 use tokio::io::AsyncWriteExt;
+use tokio::task::JoinHandle;
 
 use crate::error::{Kind, Result, fail};
 use crate::lake::encode::{self, Encoded, Encoder, Layout};
@@ -28,6 +29,8 @@ pub(super) const FILE_BYTES: usize = 128 << 20;
 const PART_BYTES: usize = 512 << 10;
 /// Rows of one row group that is gathered from batches: small enough that two cores share a small table.
 const ROW_GROUP_ROWS: usize = 131_072;
+/// Row groups that are encoded while others are gathered.
+const ENCODED_AT_ONCE: usize = 2;
 
 /// Rows in data files that no commit names yet.
 #[derive(Debug, Default)]
@@ -43,6 +46,9 @@ impl Staged {
         self.adds.len()
     }
 }
+
+/// A row group for each partition that rows belong to.
+type Parts = Vec<(Option<String>, Encoded)>;
 
 struct OpenFile {
     name: String,
@@ -65,6 +71,7 @@ pub struct Stage {
     rows: u64,
     waiting: Vec<RecordBatch>,
     waiting_rows: usize,
+    encoding: VecDeque<JoinHandle<Result<Parts>>>,
 }
 
 impl std::fmt::Debug for Stage {
@@ -102,6 +109,7 @@ impl Stage {
             rows: 0,
             waiting: Vec::new(),
             waiting_rows: 0,
+            encoding: VecDeque::new(),
         }
     }
 
@@ -235,49 +243,30 @@ impl Stage {
         Ok(())
     }
 
+    /// Hands the rows that wait to a thread that encodes them. Groups are appended in their order, and at most
+    /// so many are under way, so that memory does not grow.
     async fn encode_waiting(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_rows = 0;
-        let encoder = self.encoder()?;
-        let mut parts: BTreeMap<Option<String>, Vec<Vec<ArrayRef>>> = BTreeMap::new();
-        for batch in &waiting {
-            for (partition, rows) in self.split(batch)? {
-                parts.entry(partition).or_default().push(rows);
-            }
+        if self.encoding.len() >= ENCODED_AT_ONCE {
+            self.append_encoded().await?;
         }
-        for (partition, slices) in parts {
-            let rows = slices
-                .iter()
-                .filter_map(|slice| slice.first())
-                .map(|array| array.len())
-                .sum();
-            let encoded = encoder.encode(rows, slices.into_iter().map(Ok))?;
-            self.append(partition, encoded).await?;
-        }
+        let (encoder, partition) = (self.encoder()?, self.partition.clone());
+        let work = move || encoded(&encoder, partition.as_deref(), &waiting);
+        self.encoding.push_back(tokio::task::spawn_blocking(work));
         Ok(())
     }
 
-    /// The rows of a batch by partition, without the partition column.
-    fn split(&self, batch: &RecordBatch) -> Result<Vec<(Option<String>, Vec<ArrayRef>)>> {
-        let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
-        let Some(column) = &self.partition else {
-            return Ok(vec![(None, batch.columns().to_vec())]);
+    /// Appends the oldest group that is being encoded.
+    async fn append_encoded(&mut self) -> Result<()> {
+        let Some(oldest) = self.encoding.pop_front() else {
+            return Ok(());
         };
-        let at = batch.schema_ref().index_of(column).map_err(broken)?;
-        let values = batch.column(at).as_string_opt::<i32>();
-        let values = values.ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
-        let mut rows: BTreeMap<Option<String>, Vec<u32>> = BTreeMap::new();
-        for (row, value) in (0u32..).zip(values.iter()) {
-            rows.entry(value.map(str::to_owned)).or_default().push(row);
+        let died = |cause| fail(Kind::Bug, "batch_shape", &[]).because(cause);
+        for (partition, encoded) in oldest.await.map_err(died)?? {
+            self.append(partition, encoded).await?;
         }
-        let rest: Vec<usize> = (0..batch.num_columns()).filter(|other| *other != at).collect();
-        let rest = batch.project(&rest).map_err(broken)?;
-        rows.into_iter()
-            .map(|(value, rows)| {
-                let taken = arrow::compute::take_record_batch(&rest, &arrow::array::UInt32Array::from(rows));
-                Ok((value, taken.map_err(broken)?.columns().to_vec()))
-            })
-            .collect()
+        Ok(())
     }
 
     /// Closes the data files.
@@ -288,6 +277,9 @@ impl Stage {
         if self.waiting_rows > 0 {
             self.encode_waiting().await?;
         }
+        while !self.encoding.is_empty() {
+            self.append_encoded().await?;
+        }
         for (partition, file) in std::mem::take(&mut self.open) {
             self.close(partition, file).await?;
         }
@@ -296,6 +288,54 @@ impl Stage {
             rows: self.rows,
         })
     }
+}
+
+/// Rows as one row group for each partition.
+fn encoded(encoder: &Encoder, partition: Option<&str>, waiting: &[RecordBatch]) -> Result<Parts> {
+    let mut parts: BTreeMap<Option<String>, Vec<Vec<ArrayRef>>> = BTreeMap::new();
+    for batch in waiting {
+        for (value, rows) in split(batch, partition)? {
+            parts.entry(value).or_default().push(rows);
+        }
+    }
+    let groups = parts.into_iter().map(|(value, slices)| {
+        let rows = slices.iter().filter_map(|slice| slice.first()).map(|array| array.len());
+        Ok((value, encoder.encode(rows.sum(), slices.into_iter().map(Ok))?))
+    });
+    groups.collect()
+}
+
+/// The rows of a batch by partition, without the partition column.
+fn split(batch: &RecordBatch, partition: Option<&str>) -> Result<Vec<(Option<String>, Vec<ArrayRef>)>> {
+    let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
+    let Some(column) = partition else {
+        return Ok(vec![(None, batch.columns().to_vec())]);
+    };
+    let at = batch.schema_ref().index_of(column).map_err(broken)?;
+    let values = batch.column(at).as_string_opt::<i32>();
+    let values = values.ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
+    let rest: Vec<usize> = (0..batch.num_columns()).filter(|other| *other != at).collect();
+    let rest = batch.project(&rest).map_err(broken)?;
+    let mut rows: BTreeMap<Option<&str>, Vec<u32>> = BTreeMap::new();
+    // rows of one partition mostly come together
+    let mut runs: Vec<(Option<&str>, Vec<u32>)> = Vec::new();
+    for (row, value) in (0u32..).zip(values.iter()) {
+        match runs.last_mut() {
+            Some((known, run)) if *known == value => run.push(row),
+            _ => runs.push((value, vec![row])),
+        }
+    }
+    if let [(value, _)] = runs.as_slice() {
+        return Ok(vec![(value.map(str::to_owned), rest.columns().to_vec())]);
+    }
+    for (value, run) in runs {
+        rows.entry(value).or_default().extend(run);
+    }
+    let parts = rows.into_iter().map(|(value, rows)| {
+        let taken = arrow::compute::take_record_batch(&rest, &arrow::array::UInt32Array::from(rows));
+        Ok((value.map(str::to_owned), taken.map_err(broken)?.columns().to_vec()))
+    });
+    parts.collect()
 }
 
 /// A partition value as part of a path. The value itself stands in the log; the path is for people.

@@ -48,16 +48,23 @@ impl Lake {
             ..Waste::default()
         };
         let log = root.clone().join("_delta_log");
+        let mut young_ones = false;
         let mut listed = self.store.list(Some(&root));
         while let Some(object) = listed.try_next().await.map_err(|cause| store_error(name, cause))? {
             let is_log = object.location.prefix_matches(&log);
             let young = object.last_modified.timestamp_millis() >= before;
+            young_ones |= young;
             if young || !versions.is_empty() && (is_log || shown.contains(&object.location)) {
                 continue;
             }
             waste.files += 1;
             waste.bytes += object.size;
             waste.paths.push(object.location);
+        }
+        // a location of which a part is young is somebody's still
+        if versions.is_empty() && young_ones {
+            (waste.files, waste.bytes) = (0, 0);
+            waste.paths.clear();
         }
         // the log goes last, so that what is left of a location after a crash is still one
         waste.paths.sort_by_key(|path| path.prefix_matches(&log));

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::builder::StringBuilder;
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Field, Schema};
 use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
@@ -14,7 +15,7 @@ use crate::engine::{Class, Classes, Session, taint, traps};
 use crate::error::{Kind, Result, fail};
 use crate::lake::days::{DAY, Span, spans};
 use crate::lake::shape::{same_columns, storable};
-use crate::lake::{Commit, Lake, Layout, ReleaseTable, RowDigest, Table};
+use crate::lake::{Commit, Lake, Layout, ReleaseTable, RowDigest, RunningDigest, Table};
 use crate::model::header::Window;
 use crate::model::load::Model;
 use crate::model::rules;
@@ -120,15 +121,16 @@ impl<'a> Builder<'a> {
         let mut rows = self.stream(model, plan).await?;
         let mut table = self.table(model, before, &entry, &storable(&rows.schema())).await?;
         let mut stage = table.stage(&self.commit.run_id, self.layout.clone())?;
-        let mut digest = RowDigest::new(stage.schema())?;
+        let mut digest = RunningDigest::new(stage.schema().clone(), RowDigest::new(stage.schema())?);
         while let Some(batch) = rows.next().await? {
             let batch = match model.header.window {
                 Some(_) => stage.conform(&monthly(model, &batch)?)?,
                 None => stage.conform(&batch)?,
             };
-            digest.update(&batch)?;
+            digest.update(&batch).await?;
             stage.write(&batch).await?;
         }
+        let digest = digest.finish().await?;
         let staged = stage.finish().await?;
         let commit = Commit {
             digest: Some(digest.finish()),
@@ -181,9 +183,10 @@ impl<'a> Builder<'a> {
         let mut stage = table.stage(&self.commit.run_id, self.layout.clone())?;
         let (digest, known) = (RowDigest::new(stage.schema())?, table.digest().await?);
         let rows = table.rows()?;
-        let Some(mut digest) = known.and_then(|known| digest.starting_at(&known, rows)) else {
+        let Some(digest) = known.and_then(|known| digest.starting_at(&known, rows)) else {
             return Ok(None);
         };
+        let mut digest = RunningDigest::new(stage.schema().clone(), digest);
         let plan = self.plan(model).await?;
         for span in spans(days) {
             let mut rows = self
@@ -191,10 +194,11 @@ impl<'a> Builder<'a> {
                 .await?;
             while let Some(batch) = rows.next().await? {
                 let batch = stage.conform(&monthly(model, &batch)?)?;
-                digest.update(&batch)?;
+                digest.update(&batch).await?;
                 stage.write(&batch).await?;
             }
         }
+        let digest = digest.finish().await?;
         let digest = table.exchange_days(days, stage, digest, &self.commit).await?;
         built(table, digest, entry, &self.commit).map(Some)
     }
@@ -262,7 +266,16 @@ fn monthly(model: &Model, batch: &RecordBatch) -> Result<RecordBatch> {
     if batch.schema_ref().field_with_name(MONTH).is_ok() {
         return Ok(batch.clone());
     }
-    let months = StringArray::from_iter_values(column.values().iter().map(|day| calendar::month(*day)));
+    let mut months = StringBuilder::with_capacity(column.len(), column.len() * 7);
+    let mut known = (0, calendar::month(0));
+    for day in column.values() {
+        // rows of a day mostly come together
+        if known.0 != *day {
+            known = (*day, calendar::month(*day));
+        }
+        months.append_value(&known.1);
+    }
+    let months = months.finish();
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(months));
     let schema = with_month(batch.schema_ref());

@@ -87,7 +87,9 @@ impl Lineage {
             }
             let plan = session.plan(&model.file.path, &model.file.text).await?;
             for (column, origins) in lineage::origins(&plan) {
-                let origins = origins.iter().map(|(table, column)| point(table, Some(column)));
+                let origins = origins
+                    .iter()
+                    .map(|(table, column)| point(table, Some(column).filter(|column| !column.is_empty())));
                 found
                     .from
                     .entry(point(&model.name, Some(&column)))

@@ -67,12 +67,9 @@ impl Model {
             }
         }
         // a new function, or a new version of one that is not called, rebuilds nothing
+        let text = self.file.text.to_ascii_lowercase();
         for entry in register::VERSION.split(' ') {
-            if entry
-                .split('=')
-                .next()
-                .is_some_and(|name| self.file.text.contains(name))
-            {
+            if entry.split('=').next().is_some_and(|name| text.contains(name)) {
                 hash.update(entry);
             }
         }

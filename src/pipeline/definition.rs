@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::settings::is_time_of_day;
 use crate::config::{Site, text};
 use crate::contract::Contract;
 use crate::error::{Kind, Result, fail};
+use crate::message::Message;
 use crate::model::Models;
 use crate::model::load::SCHEMAS;
 
@@ -157,7 +159,13 @@ impl Definition {
             Err(error) if error.kind() == Kind::Missing => return Err(unknown(site, name)?),
             file => file?,
         };
-        toml::from_str(&file.text).map_err(|cause| text::toml_error(&file.path, &file.text, &cause))
+        let definition: Definition =
+            toml::from_str(&file.text).map_err(|cause| text::toml_error(&file.path, &file.text, &cause))?;
+        if let Some(time) = definition.deadline.as_ref().filter(|time| !is_time_of_day(time)) {
+            let problem = text::problem_at_word(&file.path, &file.text, time, Message::new("time_of_day", &[time]));
+            return Err(fail(Kind::Input, "settings_invalid", &[&file.path]).with_problems(vec![problem]));
+        }
+        Ok(definition)
     }
 
     /// Refuses names of contracts, schemas and models that do not exist.

@@ -9,6 +9,7 @@ use crate::error::{Kind, Result, fail};
 use crate::ingest::batch::layout;
 use crate::lake::erase::{Mark, Trace};
 use crate::lake::{Commit, Layout};
+use crate::model::Models;
 use crate::pipeline::run::Run;
 use crate::protect::TokenClass;
 use crate::time::rfc3339;
@@ -42,7 +43,8 @@ impl Run<'_> {
         }
     }
 
-    /// The files that hold rows that have to go, of these tables or of all.
+    /// The files that hold rows that have to go, of these tables or of all. Where rows are written meanwhile,
+    /// what is told may be old: whoever removes anything looks again under the lease.
     ///
     /// # Errors
     /// As the lake cannot be read.
@@ -56,20 +58,21 @@ impl Run<'_> {
         Ok(found)
     }
 
-    /// Takes rows out of the source tables; those of documents stay away from now on. Rows by table.
+    /// Takes rows out of the source tables among these, or among all; those of documents stay away from now on.
+    /// Rows by table.
     ///
     /// # Errors
-    /// `Conflict` where the lease is held; as the store fails.
-    pub async fn erase(&self, contracts: &[Contract], mark: &Mark, traces: &[Trace]) -> Result<Vec<(String, u64)>> {
+    /// `Conflict` where the lease is held; `Denied` where the key is not the lake's; as the store fails.
+    pub async fn erase(&self, contracts: &[Contract], mark: &Mark, tables: &[String]) -> Result<Vec<(String, u64)>> {
         let lease = self
             .lake
             .lease("site", self.site.settings.limits.lease_wait_seconds)
             .await?;
         let mut done = Vec::new();
-        for trace in traces
-            .iter()
-            .filter(|trace| trace.table.starts_with("source.") && !trace.shown.is_empty())
-        {
+        for trace in self.traces(mark, tables).await? {
+            if !trace.table.starts_with("source.") || trace.shown.is_empty() {
+                continue;
+            }
             let mut table = self.lake.table_in(&trace.table, &trace.location).await?;
             let contract = contracts.iter().find(|contract| contract.into == trace.table);
             let layout = contract.map_or_else(Layout::default, layout);
@@ -80,31 +83,46 @@ impl Run<'_> {
                 }
                 Mark::Before(_) => Ok(()),
             };
-            let rows = table
-                .edit(trace, mark, layout, &self.upkeep_commit(lease.fence()), away)
-                .await?;
+            let commit = self.upkeep_commit(lease.fence());
+            let rows = table.edit(&trace, mark, layout, &commit, away).await?;
             done.push((trace.table.clone(), rows));
         }
         Ok(done)
     }
 
-    /// Removes every file that holds such rows and is not shown by the newest version of its table.
+    /// Removes every file that holds such rows and is not shown by the newest version of its table: how many,
+    /// and what is left.
     ///
     /// # Errors
     /// `Conflict` where the lease is held; as the store fails.
-    pub async fn erase_files(&self, traces: &[Trace]) -> Result<u64> {
+    pub async fn erase_files(&self, mark: &Mark, tables: &[String]) -> Result<(u64, Vec<Trace>)> {
+        // nobody stages a file meanwhile that no log shows yet
         let _lease = self
             .lake
             .lease("site", self.site.settings.limits.lease_wait_seconds)
             .await?;
-        let mut files = 0;
-        for trace in traces {
-            self.lake.remove_old(trace).await?;
+        let (mut files, mut left) = (0, Vec::new());
+        for mut trace in self.traces(mark, tables).await? {
+            self.lake.remove_old(&trace).await?;
             files += trace.old_files() as u64;
+            if trace.forget_old() {
+                left.push(trace);
+            }
         }
         // copies of identities may be lost at any time, and must be now
         let scratch = self.lake.scratch()?;
         std::fs::remove_dir_all(&scratch).map_err(|cause| crate::error::io_error(&scratch, &cause))?;
-        Ok(files)
+        Ok((files, left))
     }
+}
+
+/// The tables that are built on one, itself first.
+pub fn built_on(models: &Models, table: &str) -> Vec<String> {
+    let mut found = vec![table.to_owned()];
+    for model in &models.ordered {
+        if model.inputs.iter().any(|input| found.contains(input)) {
+            found.push(model.name.clone());
+        }
+    }
+    found
 }

@@ -143,7 +143,10 @@ impl Run<'_> {
             }
             refused.push((file.shown.clone(), error));
         }
-        ingest.keep_identities().await?;
+        // what it keeps for the next night may be lost, and what was stored may not
+        if let Err(error) = ingest.keep_identities().await {
+            watch.said(error.message().clone());
+        }
         Ok(refused)
     }
 }

@@ -232,33 +232,53 @@ impl Notice {
     }
 }
 
-/// What is to be done at a moment, about notices that are open and about those that were told and are no more.
-pub fn duties(open: &[Notice], deeds: &[Deed], rules: &Notify, now: i64) -> Vec<(String, Duty)> {
-    let of = |id: &str, act: &str| {
-        let acts = deeds.iter().filter(move |deed| deed.notice_id == id && deed.act == act);
-        acts.map(|deed| deed.at).max()
+/// What stands open, and whether that is all: while somebody works at the site, a run that was cut off cannot be
+/// told from one under way.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// The notices, oldest first.
+    pub open: Vec<Notice>,
+    /// Whether every bad run is among them.
+    pub whole: bool,
+}
+
+/// What is to be done at a moment by each of the channels, about notices that are open and about those that were
+/// told and are no more.
+pub fn duties(
+    standing: &Standing,
+    deeds: &[Deed],
+    rules: &Notify,
+    channels: &[&'static str],
+    now: i64,
+) -> Vec<(String, Duty, Vec<&'static str>)> {
+    let acts = |id: &str, act: &str| {
+        let acts = deeds.iter().filter(|deed| deed.notice_id == id && deed.act == act);
+        acts.cloned().collect::<Vec<Deed>>()
     };
-    let waits = |id: &str| of(id, "failed").is_some_and(|at| now < at + AGAIN);
+    let by = |id: &str, duty: Duty, channel: &str| acts(id, duty.word()).iter().any(|deed| deed.by == channel);
+    let waits = |id: &str, channel: &str| {
+        let failed = acts(id, "failed");
+        failed.iter().any(|deed| deed.by == channel && now < deed.at + AGAIN)
+    };
+    // channels that did not do it yet, and did not fail just now
+    let owing = |id: &str, duty: Duty| -> Vec<&'static str> {
+        let owing = channels
+            .iter()
+            .filter(|channel| !by(id, duty, channel) && !waits(id, channel));
+        owing.copied().collect()
+    };
     let mut found = Vec::new();
-    for notice in open {
+    for notice in &standing.open {
         let id = notice.notice_id.as_str();
-        if waits(id) {
+        if !acts(id, "acknowledged").is_empty() {
             continue;
         }
-        let known = of(id, "acknowledged");
-        match of(id, "sent") {
-            None if known.is_none() && notice.due(rules).is_some_and(|due| due <= now) => {
-                found.push((id.to_owned(), Duty::Send));
-            }
-            Some(sent)
-                if known.is_none()
-                    && of(id, "escalated").is_none()
-                    && rules.escalate_minutes > 0
-                    && now >= sent + rules.escalate_minutes * MINUTE =>
-            {
-                found.push((id.to_owned(), Duty::Escalate));
-            }
-            _ => {}
+        if notice.due(rules).is_some_and(|due| due <= now) {
+            found.push((id.to_owned(), Duty::Send, owing(id, Duty::Send)));
+        }
+        let first = acts(id, "sent").iter().map(|deed| deed.at).min();
+        if rules.escalate_minutes > 0 && first.is_some_and(|sent| now >= sent + rules.escalate_minutes * MINUTE) {
+            found.push((id.to_owned(), Duty::Escalate, owing(id, Duty::Escalate)));
         }
     }
     let told: BTreeSet<&str> = deeds
@@ -266,24 +286,30 @@ pub fn duties(open: &[Notice], deeds: &[Deed], rules: &Notify, now: i64) -> Vec<
         .filter(|deed| deed.act == "sent")
         .map(|deed| deed.notice_id.as_str())
         .collect();
-    for id in told {
-        let stands = open.iter().any(|notice| notice.notice_id == id);
-        if !stands && of(id, "closed").is_none() && !waits(id) {
-            found.push((id.to_owned(), Duty::Close));
+    for id in told.into_iter().filter(|_| standing.whole) {
+        if !standing.open.iter().any(|notice| notice.notice_id == id) {
+            // by those that told it
+            let mut owing = owing(id, Duty::Close);
+            owing.retain(|channel| by(id, Duty::Send, channel));
+            found.push((id.to_owned(), Duty::Close, owing));
         }
     }
+    found.retain(|(_, _, owing)| !owing.is_empty());
     found
 }
 
 /// The runs of the last two months, oldest first; those that were cut off and are not recorded yet come from
-/// their journals.
+/// their journals. Whether these are all.
 ///
 /// # Errors
 /// As the lake cannot be read.
-pub async fn nights(site: &Site, lake: &Lake, now: i64) -> Result<Vec<Night>> {
-    let cut_off = cut_off(lake).await?;
+pub async fn nights(site: &Site, lake: &Lake, now: i64) -> Result<(Vec<Night>, bool)> {
+    let (cut_off, whole) = match cut_off(lake).await? {
+        Some(cut_off) => (cut_off, true),
+        None => (Vec::new(), false),
+    };
     let (Some(runs), Some(steps)) = (lake.table("ops.run").await?, lake.table("ops.step").await?) else {
-        return Ok(cut_off);
+        return Ok((cut_off, whole));
     };
     let mut tables = vec![&runs, &steps];
     let checks = lake.table("ops.check").await?;
@@ -341,20 +367,25 @@ pub async fn nights(site: &Site, lake: &Lake, now: i64) -> Result<Vec<Night>> {
             }
         }
     }
-    found.extend(cut_off);
-    Ok(found)
+    // one that was recorded in between is told as it ended
+    let known: BTreeSet<String> = found.iter().map(|night| night.run_id.clone()).collect();
+    found.extend(cut_off.into_iter().filter(|night| !known.contains(&night.run_id)));
+    Ok((found, whole))
 }
 
-/// Runs whose process is gone and which nobody recorded yet.
-async fn cut_off(lake: &Lake) -> Result<Vec<Night>> {
-    let journals = lake.journals()?;
-    // who holds the lease is at work
-    if journals.is_empty() || lake.lease("site", 0).await.is_err() {
-        return Ok(Vec::new());
+/// Runs whose process is gone and which nobody recorded yet; `None` while somebody works at the site.
+async fn cut_off(lake: &Lake) -> Result<Option<Vec<Night>>> {
+    if lake.journals()?.is_empty() {
+        return Ok(Some(Vec::new()));
     }
+    let _lease = match lake.lease("site", 0).await {
+        Err(error) if error.kind() == Kind::Conflict => return Ok(None),
+        lease => lease?,
+    };
+    let journals = lake.journals()?;
     let told = journals.iter().filter_map(|(_, lines)| record::told(lines));
     let runs = told.filter(|(head, _)| matches!(head.act, Act::Run | Act::Retry));
-    Ok(runs
+    let nights = runs
         .map(|(head, steps)| Night {
             run_id: head.run_id,
             pipeline: head.pipeline,
@@ -365,7 +396,8 @@ async fn cut_off(lake: &Lake) -> Result<Vec<Night>> {
             troubles: Vec::new(),
             held: 0,
         })
-        .collect())
+        .collect();
+    Ok(Some(nights))
 }
 
 /// What was done about notices, oldest first.
@@ -473,6 +505,25 @@ mod tests {
         open(nights, definition, &Calendar::new("UTC", "00:00").expect("a zone"))
     }
 
+    /// What one channel, or two, have to do.
+    fn due(open: &[Notice], deeds: &[Deed], rules: &Notify, now: i64) -> Vec<(Duty, Vec<&'static str>)> {
+        let standing = Standing {
+            open: open.to_vec(),
+            whole: true,
+        };
+        let found = duties(&standing, deeds, rules, &["mail", "webhook"], now);
+        found.into_iter().map(|(_, duty, owing)| (duty, owing)).collect()
+    }
+
+    fn deed(act: &str, at: i64, by: &str) -> Deed {
+        Deed {
+            notice_id: "a".to_owned(),
+            act: act.to_owned(),
+            at,
+            by: by.to_owned(),
+        }
+    }
+
     #[test]
     fn a_late_file_wakes_nobody_a_failed_check_before_the_deadline_and_a_run_that_died_at_once() {
         let rules = rules("lead_minutes = 60");
@@ -497,22 +548,17 @@ mod tests {
         let rules = rules("");
         let bad = night("a", "partial", at(3, 2, 0), &["check"]);
         let mended = night("b", "ok", at(3, 3, 0), &[]);
-        assert!(opened(&[bad.clone(), mended.clone()]).is_empty());
-        assert!(duties(&[], &[], &rules, at(3, 7, 0)).is_empty());
-        // one that was told is told to be over, once
-        let sent = Deed {
-            notice_id: "a".to_owned(),
-            act: "sent".to_owned(),
-            at: at(3, 6, 0),
-            by: "mail".to_owned(),
-        };
-        let over = duties(&[], std::slice::from_ref(&sent), &rules, at(3, 7, 0));
-        assert_eq!(over, [("a".to_owned(), Duty::Close)]);
-        let closed = Deed {
-            act: "closed".to_owned(),
-            ..sent.clone()
-        };
-        assert!(duties(&[], &[sent, closed], &rules, at(3, 7, 0)).is_empty());
+        assert!(opened(&[bad, mended]).is_empty());
+        assert!(due(&[], &[], &rules, at(3, 7, 0)).is_empty());
+        // one that was told is told to be over, once, by who told it
+        let sent = deed("sent", at(3, 6, 0), "mail");
+        let over = due(&[], std::slice::from_ref(&sent), &rules, at(3, 7, 0));
+        assert_eq!(over, [(Duty::Close, vec!["mail"])]);
+        let closed = deed("closed", at(3, 7, 0), "mail");
+        assert!(due(&[], &[sent.clone(), closed], &rules, at(3, 8, 0)).is_empty());
+        // while somebody works at the site, a run that was cut off cannot be told from one under way
+        let unknown = Standing::default();
+        assert!(duties(&unknown, &[sent], &rules, &["mail"], at(3, 7, 0)).is_empty());
     }
 
     #[test]
@@ -524,36 +570,28 @@ mod tests {
         ];
         let open = opened(&nights);
         assert_eq!((open.len(), open[0].notice_id.as_str(), open[0].nights), (1, "a", 2));
-        let mut deeds = Vec::new();
-        let mut told = Vec::new();
+        let (mut deeds, mut told) = (Vec::new(), Vec::new());
         for minute in 0..300 {
             let now = at(3, 3, minute);
-            for (id, duty) in duties(&open, &deeds, &rules, now) {
-                told.push((duty, now));
-                deeds.push(Deed {
-                    notice_id: id,
-                    act: duty.word().to_owned(),
-                    at: now,
-                    by: "mail".to_owned(),
-                });
+            for (duty, owing) in due(&open, &deeds, &rules, now) {
+                deeds.extend(owing.iter().map(|channel| deed(duty.word(), now, channel)));
+                told.push((duty, now, owing.len()));
             }
         }
-        assert_eq!(told, [(Duty::Send, at(3, 6, 0)), (Duty::Escalate, at(3, 6, 30))]);
-        let known = Deed {
-            notice_id: "a".to_owned(),
-            act: "acknowledged".to_owned(),
-            at: at(3, 5, 0),
-            by: "zhang".to_owned(),
-        };
-        assert!(duties(&open, &[known], &rules, at(3, 8, 0)).is_empty());
-        // a channel that failed is tried again, not at every look
-        let failed = Deed {
-            notice_id: "a".to_owned(),
-            act: "failed".to_owned(),
-            at: at(3, 6, 0),
-            by: "mail".to_owned(),
-        };
-        assert!(duties(&open, std::slice::from_ref(&failed), &rules, at(3, 6, 4)).is_empty());
-        assert_eq!(duties(&open, &[failed], &rules, at(3, 6, 5)).len(), 1);
+        assert_eq!(told, [(Duty::Send, at(3, 6, 0), 2), (Duty::Escalate, at(3, 6, 30), 2)]);
+        let known = deed("acknowledged", at(3, 5, 0), "zhang");
+        assert!(due(&open, &[known], &rules, at(3, 8, 0)).is_empty());
+    }
+
+    #[test]
+    fn a_channel_that_failed_is_tried_again_and_not_at_every_look_whatever_the_others_did() {
+        let rules = rules("lead_minutes = 60\nescalate_minutes = 0");
+        let open = opened(&[night("a", "failed", at(3, 2, 0), &["check"])]);
+        let deeds = [
+            deed("sent", at(3, 6, 0), "webhook"),
+            deed("failed", at(3, 6, 0), "mail"),
+        ];
+        assert!(due(&open, &deeds, &rules, at(3, 6, 4)).is_empty());
+        assert_eq!(due(&open, &deeds, &rules, at(3, 6, 5)), [(Duty::Send, vec!["mail"])]);
     }
 }

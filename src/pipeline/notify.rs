@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result, fail, io_error};
 use crate::lake::Lake;
 use crate::message::{Language, Message};
 use crate::pipeline::Definition;
-use crate::pipeline::notice::{self, Deed, Duty, Notice};
+use crate::pipeline::notice::{self, Deed, Duty, Notice, Standing};
 use crate::time::{Calendar, rfc3339};
 
 /// Time that a channel has.
@@ -78,31 +78,30 @@ impl Channels<'_> {
         &self.site.settings.notify
     }
 
-    /// Whether there is any.
-    pub fn any(&self) -> bool {
+    /// Those that are set up.
+    pub fn names(&self) -> Vec<&'static str> {
         let rules = self.rules();
-        !(rules.file.is_empty() && rules.smtp.is_empty() && rules.webhook.is_empty())
+        let all = [
+            ("file", &rules.file),
+            ("mail", &rules.smtp),
+            ("webhook", &rules.webhook),
+        ];
+        all.into_iter()
+            .filter(|(_, set)| !set.is_empty())
+            .map(|(name, _)| name)
+            .collect()
     }
 
-    /// Tells it by every channel: those that took it, and what went wrong with the others.
-    pub async fn tell(&self, telling: &Telling) -> (Vec<&'static str>, Vec<Error>) {
-        let (mut took, mut failed) = (Vec::new(), Vec::new());
-        let rules = self.rules();
-        let mut done = |channel, outcome: Result<()>| match outcome {
-            Ok(()) => took.push(channel),
-            Err(error) => failed.push(error),
-        };
-        if !rules.file.is_empty() {
-            done("file", self.file(telling));
+    /// Tells it by one channel.
+    async fn tell(&self, channel: &str, telling: &Telling) -> Result<()> {
+        match channel {
+            "file" => self.file(telling),
+            "mail" => self.mail(telling).await,
+            _ => {
+                let body = telling.json(&self.site.settings.site.name).to_string();
+                post(&self.rules().webhook, self.rules(), body).await
+            }
         }
-        if !rules.smtp.is_empty() {
-            done("mail", self.mail(telling).await);
-        }
-        if !rules.webhook.is_empty() {
-            let body = telling.json(&self.site.settings.site.name).to_string();
-            done("webhook", post(&rules.webhook, rules, body).await);
-        }
-        (took, failed)
     }
 
     /// Says to an outside monitor that the scheduler lives.
@@ -203,10 +202,11 @@ impl Teller<'_> {
     ///
     /// # Errors
     /// As the lake cannot be read.
-    pub async fn open(&self) -> Result<Vec<Notice>> {
-        let nights = notice::nights(self.site, self.lake, self.now).await?;
+    pub async fn standing(&self) -> Result<Standing> {
+        let (nights, whole) = notice::nights(self.site, self.lake, self.now).await?;
         let definition = |pipeline: &str| Definition::load(self.site, pipeline).ok();
-        Ok(notice::open(&nights, definition, &self.calendar()?))
+        let open = notice::open(&nights, definition, &self.calendar()?);
+        Ok(Standing { open, whole })
     }
 
     /// What stands open, in words.
@@ -214,51 +214,45 @@ impl Teller<'_> {
     /// # Errors
     /// As the lake cannot be read.
     pub async fn texts(&self, language: Language) -> Result<Vec<String>> {
-        let (open, calendar) = (self.open().await?, self.calendar()?);
-        Ok(open
+        let (standing, calendar) = (self.standing().await?, self.calendar()?);
+        let texts = standing
+            .open
             .iter()
-            .map(|notice| notice.text(self.site, &calendar, language))
-            .collect())
+            .map(|notice| notice.text(self.site, &calendar, language));
+        Ok(texts.collect())
     }
 
-    /// Tells what is due, once, and keeps that it was told; what went wrong with a channel is given back.
+    /// Tells what is due, once by each channel, and keeps that it was told; what went wrong is given back. Who is
+    /// `patient` leaves a channel that failed alone for a while.
     ///
     /// # Errors
     /// As the lake fails. `Conflict` where somebody else tells now.
-    pub async fn tell(&self) -> Result<(Vec<Telling>, Vec<Error>)> {
+    pub async fn tell(&self, patient: bool) -> Result<(Vec<Telling>, Vec<Error>)> {
         let channels = Channels { site: self.site };
         let lease = self.lake.lease("notice", 0).await?;
-        let (open, deeds) = (self.open().await?, notice::deeds(self.site, self.lake).await?);
+        let (standing, mut deeds) = (self.standing().await?, notice::deeds(self.site, self.lake).await?);
+        if !patient {
+            deeds.retain(|deed| deed.act != "failed");
+        }
         let rules = &self.site.settings.notify;
+        let mut due = Vec::new();
+        for (id, duty, owing) in notice::duties(&standing, &deeds, rules, &channels.names(), self.now) {
+            due.push((self.telling(&id, duty, &standing.open)?, owing));
+        }
+        due.extend(self.digest(&standing.open, &deeds, &channels.names())?);
         let (mut told, mut wrong) = (Vec::new(), Vec::new());
-        for (id, duty) in notice::duties(&open, &deeds, rules, self.now) {
-            let telling = self.telling(&id, duty, &open)?;
-            let (took, failed) = channels.tell(&telling).await;
-            let kept = match took.as_slice() {
-                [] => vec![self.deed(&id, "failed", "all")],
-                took => took
-                    .iter()
-                    .map(|channel| self.deed(&id, duty.word(), channel))
-                    .collect(),
-            };
+        for (telling, owing) in due {
+            let mut kept = Vec::new();
+            for channel in owing {
+                let done = channels.tell(channel, &telling).await;
+                let act = if done.is_ok() { telling.act } else { "failed" };
+                kept.push(self.deed(&telling.notice_id, act, channel));
+                wrong.extend(done.err());
+            }
             notice::keep(self.lake, self.run_id, lease.fence(), &kept).await?;
-            wrong.extend(failed);
-            if !took.is_empty() {
+            if kept.iter().any(|deed| deed.act != "failed") {
                 told.push(telling);
             }
-        }
-        if let Some(telling) = self.digest(&open, &deeds)? {
-            let (took, failed) = channels.tell(&telling).await;
-            let act = if took.is_empty() { "failed" } else { "digest" };
-            notice::keep(
-                self.lake,
-                self.run_id,
-                lease.fence(),
-                &[self.deed(&telling.notice_id, act, "all")],
-            )
-            .await?;
-            wrong.extend(failed);
-            told.push(telling);
         }
         Ok((told, wrong))
     }
@@ -272,7 +266,7 @@ impl Teller<'_> {
             .lake
             .lease("notice", self.site.settings.limits.lease_wait_seconds)
             .await?;
-        if !self.open().await?.iter().any(|notice| notice.notice_id == id) {
+        if !self.standing().await?.open.iter().any(|notice| notice.notice_id == id) {
             return Err(fail(Kind::Missing, "no_notice", &[&id]).hint("no_notice_hint", &[]));
         }
         notice::keep(
@@ -310,21 +304,31 @@ impl Teller<'_> {
         })
     }
 
-    /// The message of the day, once after its hour: every notice that stands open, or that none does.
-    fn digest(&self, open: &[Notice], deeds: &[Deed]) -> Result<Option<Telling>> {
+    /// The message of the day, once after its hour by each channel: every notice that stands open, or that none
+    /// does.
+    fn digest(
+        &self,
+        open: &[Notice],
+        deeds: &[Deed],
+        channels: &[&'static str],
+    ) -> Result<Option<(Telling, Vec<&'static str>)>> {
         let rules = &self.site.settings.notify;
         let calendar = self.calendar()?;
         let Some(local) = calendar.local(self.now).filter(|_| !rules.digest_at.is_empty()) else {
             return Ok(None);
         };
         let id = format!("digest-{}", local.date());
-        let failed = deeds
-            .iter()
-            .rev()
-            .find(|deed| deed.notice_id == id && deed.act == "failed");
-        let waits = failed.is_some_and(|deed| self.now < deed.at + notice::AGAIN);
-        let done = deeds.iter().any(|deed| deed.notice_id == id && deed.act == "digest");
-        if done || waits || local.format("%H:%M").to_string() < rules.digest_at {
+        let by = |channel: &str, act: &str| {
+            let acts = deeds
+                .iter()
+                .filter(|deed| deed.notice_id == id && deed.act == act && deed.by == channel);
+            acts.map(|deed| deed.at).max()
+        };
+        let owes = |channel: &str| {
+            by(channel, "digest").is_none() && by(channel, "failed").is_none_or(|at| self.now >= at + notice::AGAIN)
+        };
+        let owing: Vec<&'static str> = channels.iter().filter(|channel| owes(channel)).copied().collect();
+        if owing.is_empty() || local.format("%H:%M").to_string() < rules.digest_at {
             return Ok(None);
         }
         let text = |language: Language| {
@@ -337,13 +341,14 @@ impl Teller<'_> {
             lines.extend(open.iter().map(|notice| notice.text(self.site, &calendar, language)));
             lines.join("\n")
         };
-        Ok(Some(Telling {
+        let telling = Telling {
             notice_id: id,
             pipeline: String::new(),
             act: "digest",
             at: self.now,
             text_zh: text(Language::Chinese),
             text_en: text(Language::English),
-        }))
+        };
+        Ok(Some((telling, owing)))
     }
 }

@@ -40,7 +40,10 @@ pub async fn events(site: &Site, lake: &Lake, run_id: &str) -> Result<Vec<Value>
         .iter()
         .map(|model| (model.name.as_str(), model.inputs.as_slice()))
         .collect();
-    let namespace = format!("fenghuo://{}", site.settings.site.name);
+    let mut namespace = format!("fenghuo://{}", site.settings.site.name);
+    if let Some(environment) = lake.environment() {
+        namespace = format!("{namespace}/{environment}");
+    }
     let dataset = |name: &str| json!({ "namespace": namespace, "name": name });
     let event = |kind: &str, at: i64, id: &str, job: &str, rest: Value| {
         let mut event = json!({

@@ -499,9 +499,11 @@ fn checks_failed(held: usize, checks: &[Finding]) -> Error {
         message: Message::new("check_failed", &[&finding.check, &finding.counted()]),
         excerpt: None,
     });
-    fail(Kind::Check, "checks_failed", &[&held])
-        .with_problems(problems.collect())
-        .hint("checks_failed_hint", &[])
+    let error = match held {
+        0 => fail(Kind::Check, "checks_failed_alone", &[]),
+        held => fail(Kind::Check, "checks_failed", &[&held]),
+    };
+    error.with_problems(problems.collect()).hint("checks_failed_hint", &[])
 }
 
 /// Contracts of calls that do not know who started them; spatial products stay off.

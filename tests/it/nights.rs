@@ -413,3 +413,49 @@ fn a_sweep_takes_what_no_kept_release_shows_and_nothing_else() {
     city.night();
     assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
 }
+
+#[test]
+fn a_run_is_told_as_openlineage_events() {
+    let city = town();
+    let path = city.site.path().join("events.jsonl");
+    ok(&[
+        "--site",
+        &city.path(),
+        "run",
+        "--openlineage",
+        &path.display().to_string(),
+    ]);
+    let lines = std::fs::read_to_string(&path).expect("a file");
+    let events: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of = |job: &str, kind: &str| {
+        events
+            .iter()
+            .find(|event| event["job"]["name"] == job && event["eventType"] == kind)
+            .cloned()
+            .unwrap_or_default()
+    };
+    assert_eq!(events.first(), Some(&of("nightly", "START")));
+    assert_eq!(events.last(), Some(&of("nightly", "COMPLETE")));
+    let built = of("nightly.core.alarm", "COMPLETE");
+    let inputs: Vec<_> = built["inputs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|input| word(input, "name"))
+        .collect();
+    assert!(inputs.contains(&"source.alarm".to_owned()), "{built}");
+    assert_eq!(built["outputs"][0]["name"], "core.alarm");
+    assert_eq!(built["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"], 90);
+    let runs: std::collections::BTreeSet<String> = events.iter().map(|event| word(&event["run"], "runId")).collect();
+    // two events of each run, and every name is a UUID of its own
+    assert_eq!(runs.len() * 2, events.len());
+    let shaped = |id: &String| id.len() == 36 && id.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    assert!(runs.iter().all(shaped), "{runs:?}");
+    assert_eq!(
+        built["run"]["facets"]["parent"]["run"]["runId"],
+        of("nightly", "START")["run"]["runId"]
+    );
+}

@@ -222,11 +222,37 @@ fn one_call_is_erased_from_every_version_and_stays_away() {
             "{account}"
         );
     }
+}
+
+#[test]
+fn a_purge_wants_a_number_and_the_lakes_own_key() {
+    let mut city = City::new(24);
+    city.calls("d0.csv", &[FIRST_DAY], 10);
+    city.answers("a0", FIRST_DAY + 1);
+    city.night();
+    let (site, number) = (city.path(), "A000007");
+    assert!(!table(&city, &["purge", number, "--dry-run"]).is_empty());
     assert_eq!(
         run(&["--site", &site, "purge", "A9", "--contract", "alrm"])
             .status
             .code(),
         Some(3)
+    );
+    for nothing in ["", " "] {
+        assert_eq!(
+            run(&["--site", &site, "purge", nothing]).status.code(),
+            Some(2),
+            "'{nothing}'"
+        );
+    }
+    // under another key nothing is found, and that is no proof
+    let key = city.site.path().join("keys/site.key");
+    let text = std::fs::read_to_string(&key).expect("a key");
+    let other = if text.starts_with('0') { "1" } else { "0" };
+    std::fs::write(&key, format!("{other}{}", &text[1..])).expect("a key");
+    assert_eq!(
+        run(&["--site", &site, "purge", number, "--dry-run"]).status.code(),
+        Some(5)
     );
 }
 
@@ -250,6 +276,11 @@ fn what_is_older_than_a_contract_keeps_goes_from_every_version() {
         contract.replace("[columns]", &format!("keep_days = {days}\n\n[columns]")),
     )
     .expect("a contract");
+    // another contract of the same table keeps its rows for good, and they cannot be told apart
+    let other = city.site.path().join("pipelines/contracts/other.toml");
+    std::fs::write(&other, contract.replace("inbox/alarm/", "inbox/other/")).expect("a contract");
+    assert_eq!(run(&["--site", &site, "purge", "--old"]).status.code(), Some(3));
+    std::fs::remove_file(&other).expect("a contract");
     ok(&["--site", &site, "purge", "--old"]);
     let left = rows(
         city.site.path(),
