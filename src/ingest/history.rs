@@ -254,19 +254,14 @@ impl Ingest<'_> {
         let expected = looked.unpacked() / ROW_BYTES + 1024;
         let folder = self.lake.scratch()?;
         let renewal = self.key().renewal(TokenClass::Row);
-        match contract.land {
-            Land::Counts => Ok(None),
+        let mut known = match contract.land {
+            Land::Counts => return Ok(None),
             // a statement stands for itself; identities of other files do not bear on it
-            Land::Snapshot => {
-                let held = Held::new(Filter::with_room_for(expected), None);
-                Known::new(&folder, held, renewal).map(Some)
-            }
-            Land::Rows => {
-                let mut known = self.of_table(&folder, contract, table, expected, earlier).await?;
-                known.keep_away(self.lake.erased(table.name())?);
-                Ok(Some(known))
-            }
-        }
+            Land::Snapshot => Known::new(&folder, Held::new(Filter::with_room_for(expected), None), renewal)?,
+            Land::Rows => self.of_table(&folder, contract, table, expected, earlier).await?,
+        };
+        known.keep_away(self.lake.erased(table.name())?);
+        Ok(Some(known))
     }
 
     /// What is known of the identities of a table's rows, without those of `earlier` batches.

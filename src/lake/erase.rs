@@ -245,7 +245,7 @@ impl Lake {
                 .into_iter()
                 .filter(|file| file.location.as_ref().ends_with(".parquet"))
             {
-                // checkpoints are Parquet as well; what they say of columns is looked at as text
+                // checkpoints are Parquet as well; they hold no rows, and columns of tokens have no statistics
                 if file.location.as_ref().contains("/_delta_log/") {
                     continue;
                 }

@@ -147,6 +147,10 @@ impl Channels<'_> {
             .map_err(|cause| failed(&cause))?
             .timeout(Some(PATIENCE));
         if !rules.smtp_user.is_empty() {
+            // a password goes over no open line
+            if url.scheme() == "smtp" && !url.query().is_some_and(|query| query.contains("tls=required")) {
+                return Err(fail(Kind::Denied, "notify_clear", &[]).hint("notify_clear_hint", &[]));
+            }
             let path = self.site.path(&rules.smtp_password_file);
             crate::config::site::private(&path)?;
             let password = std::fs::read_to_string(&path).map_err(|cause| io_error(&path, &cause))?;
