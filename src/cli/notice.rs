@@ -10,7 +10,8 @@ use crate::error::{Error, Kind, Result, fail};
 use crate::message::Language;
 use crate::pipeline::notice;
 use crate::pipeline::notify::{Channels, Teller};
-use crate::time::{Calendar, Clock, rfc3339};
+use crate::pipeline::run::calendar;
+use crate::time::{Clock, rfc3339};
 
 /// What stands open of the last nights: list, acknowledge, send
 #[derive(Debug, clap::Args)]
@@ -85,8 +86,7 @@ pub(super) async fn send(teller: &Teller<'_>, patient: bool, printer: &Printer) 
 
 async fn list(opened: &Opened, teller: &Teller<'_>, output: &Output, printer: &Printer) -> Result<()> {
     let settings = &opened.site.settings;
-    let calendar = Calendar::new(&settings.site.timezone, &settings.site.day_cutoff)
-        .ok_or_else(|| fail(Kind::Input, "settings_invalid", &[&"timezone"]))?;
+    let calendar = calendar(&opened.site)?;
     let open = teller.standing().await?.open;
     let deeds = notice::deeds(&opened.site, &opened.lake).await?;
     let state = |id: &str| {

@@ -16,10 +16,10 @@ use crate::model::Models;
 use crate::pipeline::files::contracts;
 use crate::pipeline::record::Act;
 use crate::pipeline::renew::key_check;
-use crate::pipeline::run::Only;
+use crate::pipeline::run::{Only, calendar};
 use crate::pipeline::{Definition, Request, erase};
 use crate::protect::SiteKey;
-use crate::time::{Calendar, Clock};
+use crate::time::Clock;
 
 /// Erase a document, or what is older than contracts keep, from every version
 #[derive(Debug, clap::Args)]
@@ -92,9 +92,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
 /// What is older than contracts keep. Of contracts of one table the longest holds, and one that says nothing
 /// keeps for good.
 fn old(opened: &Opened, contracts: &[Contract]) -> Result<Vec<Task>> {
-    let settings = &opened.site.settings.site;
-    let calendar = Calendar::new(&settings.timezone, &settings.day_cutoff)
-        .ok_or_else(|| fail(Kind::Input, "settings_invalid", &[&"timezone"]))?;
+    let calendar = calendar(&opened.site)?;
     let (today, _) = calendar.day_and_hour(SystemClock.now()).unwrap_or_default();
     let mut kept: BTreeMap<&str, Option<u32>> = BTreeMap::new();
     for contract in contracts {

@@ -15,6 +15,7 @@ use crate::cli::run::told;
 use crate::error::{Kind, Result, fail, io_error};
 use crate::pipeline::Request;
 use crate::pipeline::notify::{Channels, Teller};
+use crate::pipeline::run::calendar;
 use crate::pipeline::schedule::{self, Job, Steady, Turn};
 use crate::time::{Calendar, Clock, rfc3339};
 
@@ -41,9 +42,7 @@ const BEAT: &str = "schedule.beat";
 
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
-    let settings = &opened.site.settings.site;
-    let calendar = Calendar::new(&settings.timezone, &settings.day_cutoff)
-        .ok_or_else(|| fail(Kind::Input, "settings_invalid", &[&"timezone"]))?;
+    let calendar = calendar(&opened.site)?;
     let mut jobs = schedule::jobs(&opened.site)?;
     if jobs.is_empty() {
         return Err(fail(Kind::Missing, "nothing_scheduled", &[]).hint("nothing_scheduled_hint", &[]));

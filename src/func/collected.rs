@@ -4,21 +4,42 @@
 //! deliberately does not spill: `DataFusion` sees the size and lets groups go early.
 
 use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use datafusion::arrow::datatypes::{Field, FieldRef, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{Accumulator, ColumnarValue, EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, ReversedUDAF, Signature,
+    Volatility,
+};
 
+use super::params::Form;
 use super::values::{counted, each_state, first, state_of, state_type};
 use crate::stat::grouped::{GroupedValues, Runs};
 
 /// What is asked of the values of each group.
-pub(super) trait Question: Debug + Send + Sync {
+pub(super) trait Question: Debug + Send + Sync + Sized + 'static {
+    /// Name and parameters; the first are the values, the others constants.
+    const FORM: Form;
+
+    /// Reads the constants of a call.
+    ///
+    /// # Errors
+    /// A plan error naming the function and the argument that is none, or not the right one.
+    fn of(args: &AccumulatorArgs) -> Result<Self>;
+
+    /// The type of an answer.
+    ///
+    /// # Errors
+    /// A plan error for arguments of the wrong types.
+    fn returns(arg_types: &[DataType]) -> Result<DataType>;
+
     /// One answer for each run of values, `starts` being one longer than the number of runs. Values of a run
     /// come in no promised order and may be left in another.
     ///
@@ -37,10 +58,85 @@ pub(super) fn constant(args: &AccumulatorArgs, at: usize) -> Option<ScalarValue>
     }
 }
 
-/// The partial state of such an aggregate.
-pub(super) fn state_fields(args: &StateFieldsArgs) -> Vec<FieldRef> {
-    let name = format_state_name(args.name, "values");
-    vec![Arc::new(Field::new(name, state_type(), true))]
+/// Such an aggregate as `DataFusion` sees it.
+#[derive(Debug)]
+pub(super) struct Collected<Q> {
+    signature: Signature,
+    question: PhantomData<Q>,
+}
+
+impl<Q: Question> Collected<Q> {
+    /// The aggregate as the session registers it.
+    pub(super) fn udaf() -> AggregateUDF {
+        AggregateUDF::from(Collected::<Q> {
+            signature: Signature::user_defined(Volatility::Immutable),
+            question: PhantomData,
+        })
+    }
+
+    fn question(args: &AccumulatorArgs) -> Result<Q> {
+        if args.is_distinct {
+            return Err(Q::FORM.error("every value", "DISTINCT"));
+        }
+        Q::of(args)
+    }
+}
+
+impl<Q: Question> PartialEq for Collected<Q> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<Q: Question> Eq for Collected<Q> {}
+
+impl<Q: Question> Hash for Collected<Q> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Q::FORM.name.hash(state);
+    }
+}
+
+impl<Q: Question> AggregateUDFImpl for Collected<Q> {
+    fn name(&self) -> &str {
+        Q::FORM.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        Q::FORM.coerce(arg_types)
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Q::returns(arg_types)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let name = format_state_name(args.name, "values");
+        Ok(vec![Arc::new(Field::new(name, state_type(), true))])
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Row::new(Self::question(&args)?)))
+    }
+
+    fn groups_accumulator_supported(&self, _args: AccumulatorArgs) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Groups::new(Self::question(&args)?)))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
 }
 
 /// All values of all groups, told apart when a group ends.
@@ -67,7 +163,7 @@ impl<Q: Question> Groups<Q> {
     }
 }
 
-impl<Q: Question + 'static> GroupsAccumulator for Groups<Q> {
+impl<Q: Question> GroupsAccumulator for Groups<Q> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -142,7 +238,7 @@ impl<Q: Question> Row<Q> {
     }
 }
 
-impl<Q: Question + 'static> Accumulator for Row<Q> {
+impl<Q: Question> Accumulator for Row<Q> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.values.extend(first(values)?.iter().flatten());
         Ok(())

@@ -10,15 +10,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, Float64Array, ListArray};
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 use datafusion::common::cast::as_float64_array;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility};
+use datafusion::logical_expr::function::AccumulatorArgs;
 
-use super::collected::{self, Groups, Row};
+use super::collected;
 use super::params::{Form, Kind};
 use super::values::offsets;
 use crate::stat::percentile::Levels;
@@ -28,65 +26,6 @@ const FORM: Form = Form {
     params: &[("value", Kind::BigInt), ("levels", Kind::DoubleOrList)],
 };
 
-/// The aggregate as `DataFusion` sees it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Percentile {
-    signature: Signature,
-}
-
-impl Percentile {
-    pub(super) fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
-    }
-}
-
-impl AggregateUDFImpl for Percentile {
-    fn name(&self) -> &str {
-        FORM.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        FORM.coerce(arg_types)
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        match FORM.coerce(arg_types)?.pop() {
-            Some(levels) => Ok(levels),
-            None => Err(FORM.error("levels", "none")),
-        }
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(collected::state_fields(&args))
-    }
-
-    fn accumulator(&self, acc_args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Row::new(Question::of(&acc_args)?)))
-    }
-
-    fn groups_accumulator_supported(&self, _args: AccumulatorArgs) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups::new(Question::of(&args)?)))
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        AggregateOrderSensitivity::Insensitive
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::Identical
-    }
-}
-
 /// What is asked: the levels, and whether the answer is a list.
 #[derive(Debug)]
 pub(super) struct Question {
@@ -95,20 +34,6 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// Reads the constant levels of a call.
-    fn of(args: &AccumulatorArgs) -> Result<Self> {
-        if args.is_distinct {
-            return Err(FORM.error("every value", "DISTINCT"));
-        }
-        match collected::constant(args, 1) {
-            Some(levels) => Self::from_constant(&levels),
-            None => Err(FORM.error(
-                "levels as a constant such as 0.9 or make_array(0.5, 0.9)",
-                "an expression of columns",
-            )),
-        }
-    }
-
     fn from_constant(constant: &ScalarValue) -> Result<Self> {
         let (levels, list) = match constant {
             ScalarValue::Float64(Some(level)) => (vec![*level], false),
@@ -128,6 +53,25 @@ impl Question {
 }
 
 impl collected::Question for Question {
+    const FORM: Form = FORM;
+
+    fn of(args: &AccumulatorArgs) -> Result<Self> {
+        match collected::constant(args, 1) {
+            Some(levels) => Self::from_constant(&levels),
+            None => Err(FORM.error(
+                "levels as a constant such as 0.9 or make_array(0.5, 0.9)",
+                "an expression of columns",
+            )),
+        }
+    }
+
+    fn returns(arg_types: &[DataType]) -> Result<DataType> {
+        match FORM.coerce(arg_types)?.pop() {
+            Some(levels) => Ok(levels),
+            None => Err(FORM.error("levels", "none")),
+        }
+    }
+
     fn answer(&self, starts: &[usize], values: &mut [i64]) -> Result<ArrayRef> {
         let mut row = vec![0.0; self.levels.count()];
         let (mut answers, mut known) = (Vec::new(), Vec::with_capacity(starts.len()));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+use super::collected::Collected;
 use super::{
     burst, compass, distance_metres, gcj02_to_wgs84, h3_cell, h3_centre, h3_ring, h3_text, in_view, percentile,
     poisson_interval, surge_days, wilson_interval,
@@ -42,9 +43,9 @@ pub fn scalars() -> Vec<Arc<ScalarUDF>> {
 #[must_use]
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     [
-        AggregateUDF::from(burst::Burst::new()),
-        AggregateUDF::from(percentile::Percentile::new()),
-        AggregateUDF::from(surge_days::SurgeDays::new()),
+        Collected::<burst::Question>::udaf(),
+        Collected::<percentile::Question>::udaf(),
+        Collected::<surge_days::Question>::udaf(),
     ]
     .into_iter()
     .map(Arc::new)

@@ -10,14 +10,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
+use datafusion::logical_expr::function::AccumulatorArgs;
 
-use super::collected::{self, Groups, Row};
+use super::collected;
 use super::params::{Form, Kind};
 use super::values::{list_type, lists_of};
 use crate::stat::surge::surges;
@@ -38,71 +36,13 @@ fn fields() -> Fields {
     ])
 }
 
-/// The aggregate as `DataFusion` sees it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct SurgeDays {
-    signature: Signature,
-}
-
-impl SurgeDays {
-    pub(super) fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
-    }
-}
-
-impl AggregateUDFImpl for SurgeDays {
-    fn name(&self) -> &str {
-        FORM.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        FORM.coerce(arg_types)
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(list_type(fields()))
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(collected::state_fields(&args))
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Row::new(Question::of(&args)?)))
-    }
-
-    fn groups_accumulator_supported(&self, _args: AccumulatorArgs) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups::new(Question::of(&args)?)))
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        AggregateOrderSensitivity::Insensitive
-    }
-}
-
+/// What is asked.
 #[derive(Debug)]
-struct Question {
+pub(super) struct Question {
     previous: u32,
 }
 
 impl Question {
-    fn of(args: &AccumulatorArgs) -> Result<Self> {
-        if args.is_distinct {
-            return Err(FORM.error("every value", "DISTINCT"));
-        }
-        Self::from_constant(&collected::constant(args, 1))
-    }
-
     fn from_constant(previous: &Option<ScalarValue>) -> Result<Self> {
         match previous {
             Some(ScalarValue::Int64(Some(previous))) if (1..=MOST_DAYS).contains(previous) => Ok(Self {
@@ -114,6 +54,16 @@ impl Question {
 }
 
 impl collected::Question for Question {
+    const FORM: Form = FORM;
+
+    fn of(args: &AccumulatorArgs) -> Result<Self> {
+        Self::from_constant(&collected::constant(args, 1))
+    }
+
+    fn returns(_arg_types: &[DataType]) -> Result<DataType> {
+        Ok(list_type(fields()))
+    }
+
     fn answer(&self, starts: &[usize], values: &mut [i64]) -> Result<ArrayRef> {
         let (mut ends, mut days, mut counts) = (vec![0], Vec::new(), Vec::new());
         let (mut means, mut deviations) = (Vec::new(), Vec::new());

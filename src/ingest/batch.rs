@@ -8,7 +8,7 @@ use arrow::datatypes::Schema;
 use tokio::sync::mpsc;
 
 use crate::config::Settings;
-use crate::contract::{Contract, Land, Protect, SourceFormat};
+use crate::contract::{Contract, Land, SourceFormat};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::account::{Outcome, Report};
 use crate::ingest::arrival::Totals;
@@ -120,15 +120,7 @@ pub(super) fn calendar(settings: &Settings, contract: &Contract) -> Result<Calen
 impl<'a> Ingest<'a> {
     /// An ingest into `lake`.
     pub fn new(lake: &'a Lake, settings: &'a Settings, given: Given<'a>) -> Ingest<'a> {
-        let run = Commit {
-            batch_id: None,
-            turn: 1,
-            run_id: given.run_id,
-            fence: given.fence,
-            days: Vec::new(),
-            digest: None,
-            key_id: given.key.id(),
-        };
+        let run = Commit::of(&given.run_id, given.fence, given.key.id());
         Ingest {
             lake,
             settings,
@@ -217,7 +209,7 @@ impl<'a> Ingest<'a> {
         }
         let earlier = self.earlier(contract, &table, &report).await?;
         let (schema, _) = tables::source_schema(contract);
-        let mut stage = table.stage(&self.run.run_id, layout(contract))?;
+        let mut stage = table.stage(&self.run.run_id, tables::layout(contract))?;
         let known = self.known(contract, &table, &looked, &earlier).await?;
         let tally = contract
             .counts
@@ -581,23 +573,4 @@ impl Arrived {
             self.days.extend(days.iter().map(|day| day.unwrap_or(UNDATED)));
         }
     }
-}
-
-/// What is known of the columns that a contract fills.
-pub fn layout(contract: &Contract) -> Layout {
-    let is_token = |protect: Protect| matches!(protect, Protect::Key | Protect::Token);
-    let mut random: Vec<String> = contract
-        .columns
-        .iter()
-        .filter(|column| is_token(column.protect))
-        .map(|column| column.name.clone())
-        .collect();
-    random.push("row_key".to_owned());
-    let unique = contract
-        .key
-        .iter()
-        .filter(|name| !random.contains(name))
-        .cloned()
-        .collect();
-    Layout { random, unique }
 }

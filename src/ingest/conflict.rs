@@ -13,10 +13,11 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use crate::contract::{Conflict, Contract, Reason};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::account::Report;
-use crate::ingest::batch::{Arrived, Ingest, Reject, layout};
+use crate::ingest::batch::{Arrived, Ingest, Reject};
 use crate::ingest::known::Known;
 use crate::ingest::resend::{Exchange, Sayings, day, keys, partition};
 use crate::ingest::rows::Refused;
+use crate::ingest::tables::layout;
 use crate::lake::shape::conform;
 use crate::lake::{Stage, Staged, Table};
 

@@ -18,7 +18,8 @@ use crate::engine::session::Rows;
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::account::Report;
-use crate::ingest::batch::{Ingest, layout};
+use crate::ingest::batch::Ingest;
+use crate::ingest::tables::layout;
 use crate::lake::days::UNDATED;
 use crate::lake::{Staged, Table};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
 use crate::contract::{ColumnType, Contract, Land, Protect};
+use crate::lake::Layout;
 
 /// Accepted batches.
 pub const INGEST: &str = "ops.ingest";
@@ -129,4 +130,23 @@ fn column_type(kind: ColumnType) -> DataType {
         ColumnType::Timestamp => instant(),
         ColumnType::Date => DataType::Date32,
     }
+}
+
+/// What is known of the columns that a contract fills.
+pub fn layout(contract: &Contract) -> Layout {
+    let is_token = |protect: Protect| matches!(protect, Protect::Key | Protect::Token);
+    let mut random: Vec<String> = contract
+        .columns
+        .iter()
+        .filter(|column| is_token(column.protect))
+        .map(|column| column.name.clone())
+        .collect();
+    random.push("row_key".to_owned());
+    let unique = contract
+        .key
+        .iter()
+        .filter(|name| !random.contains(name))
+        .cloned()
+        .collect();
+    Layout { random, unique }
 }

@@ -8,11 +8,10 @@
 use std::collections::BTreeMap;
 
 use deltalake::kernel::Action;
-use object_store::ObjectStoreExt;
 
 use crate::error::Result;
-use crate::lake::table::{Means, whole};
-use crate::lake::{Commit, Layout, Table, encode, store_error, table_error};
+use crate::lake::table::Means;
+use crate::lake::{Commit, Layout, Table, table_error};
 
 /// Files below this are small.
 const SMALL_BYTES: i64 = 16 << 20;
@@ -39,7 +38,7 @@ impl Table {
     pub async fn compact(&mut self, layout: Layout, commit: &Commit, trial: bool) -> Result<Compacted> {
         let failed = |cause| table_error(&self.name, cause);
         let digest = self.digest().await?;
-        let (schema, before) = (self.schema()?, self.rows()?);
+        let before = self.rows()?;
         let state = self.inner.snapshot().map_err(failed)?;
         let mut parts: BTreeMap<Option<String>, Vec<_>> = BTreeMap::new();
         for file in state.log_data().iter().filter(|file| file.size() < SMALL_BYTES) {
@@ -51,7 +50,6 @@ impl Table {
         let mut done = Compacted::default();
         let mut removes = Vec::new();
         let mut stage = self.stage(&commit.run_id, layout)?;
-        let store = self.inner.log_store().object_store(None);
         for files in parts.values_mut() {
             // as they came
             files.sort_by_key(|file| (file.modification_time(), file.path().into_owned()));
@@ -61,11 +59,11 @@ impl Table {
                 if trial {
                     continue;
                 }
-                let (path, values) = (file.object_store_path(), file.partition_values_map());
-                let failed = |cause| store_error(&self.name, cause);
-                let bytes = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-                for rows in encode::rows(bytes)? {
-                    stage.write(&whole(&rows?, &schema, &values)?).await?;
+                for rows in self
+                    .read(&file.object_store_path(), file.partition_values_map())
+                    .await?
+                {
+                    stage.write(&rows?).await?;
                 }
                 removes.push(Action::Remove(file.remove_action(true)));
             }

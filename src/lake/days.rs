@@ -6,12 +6,11 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Date32Type;
 use deltalake::kernel::{Action, CommitInfo};
-use object_store::ObjectStoreExt;
 use serde_json::Value;
 
 use crate::error::{Kind, Result, fail};
-use crate::lake::table::{Means, whole};
-use crate::lake::{Commit, RowDigest, Stage, Table, encode, store_error, table_error};
+use crate::lake::table::Means;
+use crate::lake::{Commit, RowDigest, Stage, Table, table_error};
 use crate::time::calendar;
 
 /// The column that holds the statistics day of a row.
@@ -178,19 +177,17 @@ impl Table {
         commit: &Commit,
     ) -> Result<String> {
         let failed = |cause| table_error(&self.name, cause);
-        let schema = self.schema()?;
-        let store = self.inner.log_store().object_store(None);
         let state = self.inner.snapshot().map_err(failed)?;
         let mut removes = Vec::new();
         for file in state.log_data().iter() {
             if bounds(file.stats()).is_some_and(|(first, last)| days.range(first..=last).next().is_none()) {
                 continue;
             }
-            let (path, partition) = (file.object_store_path(), file.partition_values_map());
-            let failed = |cause| store_error(&self.name, cause);
-            let bytes = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-            for batch in encode::rows(bytes)? {
-                let batch = whole(&batch?, &schema, &partition)?;
+            for batch in self
+                .read(&file.object_store_path(), file.partition_values_map())
+                .await?
+            {
+                let batch = batch?;
                 let (go, stay) = parted(&batch, days)?;
                 digest.forget(&go)?;
                 stage.write(&stay).await?;

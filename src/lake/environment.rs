@@ -5,10 +5,8 @@
 
 use std::path::PathBuf;
 
-use object_store::ObjectStore;
-
 use crate::error::{Kind, Result, fail, io_error};
-use crate::lake::{Lake, store_error};
+use crate::lake::Lake;
 
 /// Characters of a name at most.
 const LONGEST: usize = 32;
@@ -52,18 +50,9 @@ impl Lake {
     /// # Errors
     /// `Unavailable` where the lake cannot be listed.
     pub fn environments(&self) -> Result<Vec<String>> {
-        let folder = self.root().join("environments");
-        let failed = |cause: std::io::Error| io_error(&folder, &cause);
-        let entries = match std::fs::read_dir(&folder) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(failed)?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            names.extend(entry.map_err(failed)?.file_name().into_string());
-        }
-        names.sort();
-        Ok(names)
+        let folders = Lake::entries(&self.root().join("environments"))?;
+        let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+        Ok(folders.iter().filter_map(name).collect())
     }
 
     /// Ends an environment: its releases go; its tables go when the files that no release shows are removed, once
@@ -80,21 +69,6 @@ impl Lake {
         // nobody builds in it
         let _lease = self.lease("site", wait_seconds).await?;
         std::fs::remove_dir_all(&folder).map_err(|cause| io_error(&folder, &cause))
-    }
-
-    /// The places of a table, whoever writes to them.
-    ///
-    /// # Errors
-    /// `Unavailable` where the lake cannot be listed.
-    pub async fn every_location(&self, name: &str) -> Result<Vec<String>> {
-        let folder = self.object(format!("tables/{}", name.replace('.', "/")))?;
-        let listed = self
-            .store
-            .list_with_delimiter(Some(&folder))
-            .await
-            .map_err(|cause| store_error("tables", cause))?;
-        let places = listed.common_prefixes.iter();
-        Ok(places.filter_map(|path| Some(path.filename()?.to_owned())).collect())
     }
 
     /// A path of what is not shared: releases, journals, leases.

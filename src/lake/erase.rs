@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::days::{DAY, UNDATED};
-use crate::lake::table::{Means, whole};
+use crate::lake::table::Means;
 use crate::lake::{Commit, Lake, Layout, Table, encode, store_error, table_error};
 
 /// Which rows have to go.
@@ -367,23 +367,21 @@ impl Table {
         known: impl FnOnce(&[RecordBatch]) -> Result<()>,
     ) -> Result<u64> {
         let failed = |cause| table_error(&self.name, cause);
-        let schema = self.schema()?;
         let (mut going, mut rows) = (Vec::new(), 0);
         let mut days = BTreeSet::new();
         let mut removes = Vec::new();
         let mut stage = self.stage(&commit.run_id, layout)?;
-        let store = self.inner.log_store().object_store(None);
         let state = self.inner.snapshot().map_err(failed)?;
         for file in state
             .log_data()
             .iter()
             .filter(|file| trace.shown.contains(file.path().as_ref()))
         {
-            let (path, values) = (file.object_store_path(), file.partition_values_map());
-            let failed = |cause| store_error(&self.name, cause);
-            let bytes = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-            for batch in encode::rows(bytes)? {
-                let batch = whole(&batch?, &schema, &values)?;
+            for batch in self
+                .read(&file.object_store_path(), file.partition_values_map())
+                .await?
+            {
+                let batch = batch?;
                 let hits = mark.hits(&batch);
                 if let Some(column) = batch
                     .column_by_name(DAY)

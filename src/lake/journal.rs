@@ -63,15 +63,8 @@ impl Lake {
     /// # Errors
     /// As the file system fails.
     pub fn journals(&self) -> Result<Vec<(String, Vec<String>)>> {
-        let folder = self.own("runs");
         let mut found = Vec::new();
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-            Err(cause) => return Err(io_error(&folder, &cause)),
-        };
-        for entry in entries {
-            let path = entry.map_err(|cause| io_error(&folder, &cause))?.path();
+        for path in Lake::entries(&self.own("runs"))? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let Some(run_id) = name.strip_suffix(".jsonl") else {
                 continue;
@@ -86,7 +79,6 @@ impl Lake {
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
             found.push((run_id.to_owned(), whole.lines().map(str::to_owned).collect()));
         }
-        found.sort();
         Ok(found)
     }
 }

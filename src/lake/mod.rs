@@ -14,6 +14,7 @@ pub mod erase;
 pub mod journal;
 pub mod lease;
 pub mod pin;
+mod places;
 pub mod release;
 pub mod remote;
 pub mod shape;
@@ -84,6 +85,19 @@ impl Lake {
         let folder = self.root.join("scratch");
         std::fs::create_dir_all(&folder).map_err(|cause| crate::error::io_error(&folder, &cause))?;
         Ok(folder)
+    }
+
+    /// The entries of a folder, in order; none where it is absent.
+    fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+        let failed = |cause: std::io::Error| crate::error::io_error(folder, &cause);
+        let entries = match std::fs::read_dir(folder) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+        let mut paths = paths.map_err(failed)?;
+        paths.sort();
+        Ok(paths)
     }
 
     /// The object of a path inside the lake.

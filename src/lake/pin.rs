@@ -36,15 +36,8 @@ impl Lake {
     /// # Errors
     /// `Unavailable` where they cannot be read, `Bug` for one that is broken.
     pub fn pins(&self) -> Result<Vec<Pin>> {
-        let folder = self.root().join("pins");
-        let failed = |cause: std::io::Error| io_error(&folder, &cause);
-        let entries = match std::fs::read_dir(&folder) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(failed)?,
-        };
         let mut pins = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
+        for path in Lake::entries(&self.root().join("pins"))? {
             let text = std::fs::read(&path).map_err(|cause| io_error(&path, &cause))?;
             let pin: Pin = serde_json::from_slice(&text)
                 .map_err(|cause| fail(Kind::Bug, "pin_broken", &[&path.display()]).because(cause))?;

@@ -1,4 +1,4 @@
-//! One Delta table: birth, staged rows, commits that happen once, versions.
+//! One Delta table: staged rows, commits that happen once, versions.
 //!
 //! Rows are first written to data files ("staged") and become visible in one commit, so that a
 //! caller can order the commits of several tables. Before every commit the transaction of its
@@ -13,28 +13,25 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::catalog::{Session, TableProvider};
-use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
+use deltalake::DeltaTable;
+use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, CommitInfo, StructType, Transaction};
-use deltalake::operations::create::CreateBuilder;
+use deltalake::kernel::{Action, CommitInfo, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::{DeltaTable, DeltaTableBuilder};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use serde_json::Value;
-use url::Url;
 
 use crate::error::{Kind, Result, fail};
 use crate::lake::encode::{self, Layout};
-use crate::lake::shape::same_columns;
 use crate::lake::stage::{self, Stage, Staged};
-use crate::lake::{Lake, days, store_error, table_error};
+use crate::lake::{days, store_error, table_error};
 
 /// An opened table at one version.
 #[derive(Debug, Clone)]
 pub struct Table {
     pub(super) name: String,
-    location: String,
+    pub(super) location: String,
     pub(super) inner: DeltaTable,
 }
 
@@ -55,6 +52,21 @@ pub struct Commit {
     pub key_id: String,
     /// The digest of the table's rows after it, where it is known.
     pub digest: Option<String>,
+}
+
+impl Commit {
+    /// Of a run with its lease, about no batch.
+    pub fn of(run_id: &str, fence: u64, key_id: String) -> Commit {
+        Commit {
+            batch_id: None,
+            turn: 1,
+            run_id: run_id.to_owned(),
+            fence,
+            days: Vec::new(),
+            key_id,
+            digest: None,
+        }
+    }
 }
 
 /// What a commit does with the rows before.
@@ -92,151 +104,6 @@ pub struct Version {
     pub batch_id: String,
     /// Rows added.
     pub rows: u64,
-}
-
-impl Lake {
-    /// The newest location of a table, or `None` where it was never created. An environment that has none of
-    /// its own reads the published one.
-    ///
-    /// # Errors
-    /// `Unavailable` where the lake cannot be read.
-    pub async fn table(&self, name: &str) -> Result<Option<Table>> {
-        match (self.locations(name).await?.last(), self.environment()) {
-            (Some(location), _) => self.open_table(name, location, None).await.map(Some),
-            (None, Some(_)) => Box::pin(self.published().table(name)).await,
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// The table a release names.
-    ///
-    /// # Errors
-    /// `Missing` where the version is gone.
-    pub async fn table_at(&self, name: &str, location: &str, version: u64) -> Result<Table> {
-        self.open_table(name, location, Some(version)).await
-    }
-
-    /// The newest version in a location.
-    ///
-    /// # Errors
-    /// `Missing` where there is none.
-    pub async fn table_in(&self, name: &str, location: &str) -> Result<Table> {
-        self.open_table(name, location, None).await
-    }
-
-    /// A new, empty table beside those of this name: rows of another SELECT never mix with older ones.
-    ///
-    /// # Errors
-    /// As [`Lake::table_of`].
-    pub async fn new_table(&self, name: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
-        let locations = self.locations(name).await?;
-        let number = locations.last().and_then(|last| self.number(last)).unwrap_or(0) + 1;
-        self.create(name, &self.location(number), schema, partition_by).await
-    }
-
-    /// The table of exactly this schema: the newest location if it fits, else a new one.
-    ///
-    /// # Errors
-    /// `Bug` for a type that the table format lacks, `Unavailable` where it cannot be written.
-    pub async fn table_of(&self, name: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
-        let locations = self.locations(name).await?;
-        if let Some(location) = locations.last() {
-            let table = self.open_table(name, location, None).await?;
-            if same_columns(table.schema()?.as_ref(), schema) {
-                return Ok(table);
-            }
-        }
-        self.new_table(name, schema, partition_by).await
-    }
-
-    async fn create(&self, name: &str, location: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
-        let failed = |cause| table_error(name, cause);
-        let columns: StructType = schema
-            .try_into_kernel()
-            .map_err(|cause: arrow::error::ArrowError| fail(Kind::Bug, "table_type", &[&name]).because(cause))?;
-        let log_store = self.builder(name, location)?.build_storage().map_err(failed)?;
-        CreateBuilder::new()
-            .with_log_store(log_store)
-            .with_table_name(name)
-            .with_columns(columns.fields().cloned())
-            .with_partition_columns(partition_by.iter().copied())
-            // log files carry the transaction ids; only our own maintenance may remove them
-            .with_configuration_property(deltalake::TableProperty::EnableExpiredLogCleanup, Some("false"))
-            // whoever opens the table reads the commits since the last checkpoint one by one
-            .with_configuration_property(deltalake::TableProperty::CheckpointInterval, Some("20"))
-            .await
-            .map_err(failed)?;
-        self.open_table(name, location, None).await
-    }
-
-    /// The places of a table that hold one and are written to from here, oldest first. A place without a first commit was never born: a
-    /// disk that was full leaves such, and the next birth takes it.
-    ///
-    /// # Errors
-    /// `Unavailable` where the lake cannot be listed.
-    pub async fn locations(&self, name: &str) -> Result<Vec<String>> {
-        let folder = self.object(format!("tables/{}", name.replace('.', "/")))?;
-        let all = self.every_location(name).await?;
-        let mut numbers: Vec<u64> = all.iter().filter_map(|location| self.number(location)).collect();
-        numbers.sort_unstable();
-        let mut born = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            let location = self.location(number);
-            let log = folder.clone().join(location.as_str()).join("_delta_log");
-            let commits = self.store.list_with_delimiter(Some(&log)).await;
-            let commits = commits.map_err(|cause| store_error("tables", cause))?;
-            if !commits.objects.is_empty() {
-                born.push(location);
-            }
-        }
-        Ok(born)
-    }
-
-    /// The names of all tables in the lake.
-    ///
-    /// # Errors
-    /// `Unavailable` where the lake cannot be listed.
-    pub async fn table_names(&self) -> Result<Vec<String>> {
-        let failed = |cause| store_error("tables", cause);
-        let schemas = self
-            .store
-            .list_with_delimiter(Some(&self.object("tables")?))
-            .await
-            .map_err(failed)?;
-        let mut names = Vec::new();
-        for schema in schemas.common_prefixes {
-            let tables = self.store.list_with_delimiter(Some(&schema)).await.map_err(failed)?;
-            names.extend(
-                tables
-                    .common_prefixes
-                    .iter()
-                    .filter_map(|table| Some(format!("{}.{}", schema.filename()?, table.filename()?))),
-            );
-        }
-        names.sort();
-        Ok(names)
-    }
-
-    fn builder(&self, name: &str, location: &str) -> Result<DeltaTableBuilder> {
-        let path = self.root().join("tables").join(name.replace('.', "/")).join(location);
-        let url = Url::from_directory_path(&path).map_err(|()| fail(Kind::Input, "lake_path", &[&path.display()]))?;
-        let builder = DeltaTableBuilder::from_url(url.clone()).map_err(|cause| table_error(name, cause))?;
-        Ok(builder.with_storage_backend(self.store.clone(), url))
-    }
-
-    async fn open_table(&self, name: &str, location: &str, version: Option<u64>) -> Result<Table> {
-        let builder = self.builder(name, location)?;
-        let builder = match version {
-            Some(version) => builder.with_version(version),
-            None => builder,
-        };
-        let inner = builder.load().await.map_err(|cause| table_error(name, cause))?;
-        Ok(Table {
-            name: name.to_owned(),
-            location: location.to_owned(),
-            inner,
-        })
-    }
 }
 
 impl Table {
@@ -459,11 +326,20 @@ impl Table {
             .adds
             .get(file)
             .ok_or_else(|| fail(Kind::Missing, "table_missing", &[&self.name]))?;
-        let store = self.inner.log_store().object_store(None);
         let path = object_store::path::Path::from(add.path.as_str());
+        self.read(&path, add.partition_values.clone()).await
+    }
+
+    /// The rows of one data file, a batch at a time, in the columns of the table.
+    pub(super) async fn read(
+        &self,
+        path: &object_store::path::Path,
+        values: HashMap<String, Option<String>>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let store = self.inner.log_store().object_store(None);
         let failed = |cause| store_error(&self.name, cause);
-        let bytes = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-        let (schema, values) = (self.schema()?, add.partition_values.clone());
+        let bytes = store.get(path).await.map_err(failed)?.bytes().await.map_err(failed)?;
+        let schema = self.schema()?;
         Ok(encode::rows(bytes)?.map(move |batch| whole(&batch?, &schema, &values)))
     }
 
@@ -593,11 +469,7 @@ impl Table {
 }
 
 /// Rows of a data file with their partition's value.
-pub(super) fn whole(
-    batch: &RecordBatch,
-    schema: &SchemaRef,
-    values: &HashMap<String, Option<String>>,
-) -> Result<RecordBatch> {
+fn whole(batch: &RecordBatch, schema: &SchemaRef, values: &HashMap<String, Option<String>>) -> Result<RecordBatch> {
     let broken = |cause: ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {

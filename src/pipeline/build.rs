@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::contract::{Contract, Protect};
 use crate::engine::{Bounds, Class, Classes, Session};
 use crate::error::{Kind, Result, fail};
-use crate::ingest::batch::layout;
+use crate::ingest::tables::layout;
 use crate::lake::days::{spans, to_text};
 use crate::lake::{Commit, Layout, Release, ReleaseTable};
 use crate::message::{Language, Message};
@@ -96,15 +96,7 @@ impl Run<'_> {
             let table = self.lake.table_at(name, &entry.location, entry.version).await?;
             session.register(name, table.provider(session.state()).await?)?;
         }
-        let commit = Commit {
-            key_id: self.key.id(),
-            batch_id: None,
-            turn: 1,
-            run_id: self.run_id.clone(),
-            fence: record.fence(),
-            days: Vec::new(),
-            digest: None,
-        };
+        let commit = Commit::of(&self.run_id, record.fence(), self.key.id());
         let carried = carried(contracts);
         let mut builder = Builder::new(
             self.lake,

@@ -6,7 +6,7 @@
 
 use crate::contract::{Contract, Protect};
 use crate::error::{Kind, Result, fail};
-use crate::ingest::batch::layout;
+use crate::ingest::tables::layout;
 use crate::lake::erase::{Mark, Trace};
 use crate::lake::{Commit, Layout};
 use crate::model::Models;
@@ -31,18 +31,6 @@ pub fn document(run: &Run<'_>, contract: &Contract, number: &str) -> Result<Mark
 }
 
 impl Run<'_> {
-    pub(super) fn upkeep_commit(&self, fence: u64) -> Commit {
-        Commit {
-            key_id: self.key.id(),
-            batch_id: None,
-            turn: 1,
-            run_id: self.run_id.clone(),
-            fence,
-            days: Vec::new(),
-            digest: None,
-        }
-    }
-
     /// The files that hold rows that have to go, of these tables or of all. Where rows are written meanwhile,
     /// what is told may be old: whoever removes anything looks again under the lease.
     ///
@@ -83,7 +71,7 @@ impl Run<'_> {
                 }
                 Mark::Before(_) => Ok(()),
             };
-            let commit = self.upkeep_commit(lease.fence());
+            let commit = Commit::of(&self.run_id, lease.fence(), self.key.id());
             let rows = table.edit(&trace, mark, layout, &commit, away).await?;
             done.push((trace.table.clone(), rows));
         }

@@ -451,15 +451,7 @@ pub async fn keep(lake: &Lake, run_id: &str, fence: u64, deeds: &[Deed]) -> Resu
     let mut stage = table.stage(run_id, Layout::default())?;
     stage.write(&rows).await?;
     let staged = stage.finish().await?;
-    let commit = Commit {
-        key_id: String::new(),
-        batch_id: None,
-        turn: 1,
-        run_id: run_id.to_owned(),
-        fence,
-        days: Vec::new(),
-        digest: None,
-    };
+    let commit = Commit::of(run_id, fence, String::new());
     table.append(staged, &commit).await?;
     Ok(())
 }

@@ -17,7 +17,8 @@ use crate::lake::Lake;
 use crate::message::{Language, Message};
 use crate::pipeline::Definition;
 use crate::pipeline::notice::{self, Deed, Duty, Notice, Standing};
-use crate::time::{Calendar, rfc3339};
+use crate::pipeline::run::calendar;
+use crate::time::rfc3339;
 
 /// Time that a channel has.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -196,12 +197,6 @@ pub struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    fn calendar(&self) -> Result<Calendar> {
-        let settings = &self.site.settings.site;
-        Calendar::new(&settings.timezone, &settings.day_cutoff)
-            .ok_or_else(|| fail(Kind::Input, "settings_invalid", &[&"timezone"]))
-    }
-
     /// The notices that stand open.
     ///
     /// # Errors
@@ -209,7 +204,7 @@ impl Teller<'_> {
     pub async fn standing(&self) -> Result<Standing> {
         let (nights, whole) = notice::nights(self.site, self.lake, self.now).await?;
         let definition = |pipeline: &str| Definition::load(self.site, pipeline).ok();
-        let open = notice::open(&nights, definition, &self.calendar()?);
+        let open = notice::open(&nights, definition, &calendar(self.site)?);
         Ok(Standing { open, whole })
     }
 
@@ -218,7 +213,7 @@ impl Teller<'_> {
     /// # Errors
     /// As the lake cannot be read.
     pub async fn texts(&self, language: Language) -> Result<Vec<String>> {
-        let (standing, calendar) = (self.standing().await?, self.calendar()?);
+        let (standing, calendar) = (self.standing().await?, calendar(self.site)?);
         let texts = standing
             .open
             .iter()
@@ -292,7 +287,7 @@ impl Teller<'_> {
     }
 
     fn telling(&self, id: &str, duty: Duty, open: &[Notice]) -> Result<Telling> {
-        let calendar = self.calendar()?;
+        let calendar = calendar(self.site)?;
         let notice = open.iter().find(|notice| notice.notice_id == id);
         let text = |language: Language| match notice {
             Some(notice) => notice.text(self.site, &calendar, language),
@@ -317,7 +312,7 @@ impl Teller<'_> {
         channels: &[&'static str],
     ) -> Result<Option<(Telling, Vec<&'static str>)>> {
         let rules = &self.site.settings.notify;
-        let calendar = self.calendar()?;
+        let calendar = calendar(self.site)?;
         let Some(local) = calendar.local(self.now).filter(|_| !rules.digest_at.is_empty()) else {
             return Ok(None);
         };

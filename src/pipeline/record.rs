@@ -285,13 +285,8 @@ impl RunRecord {
     pub async fn write(&self, lake: &Lake) -> Result<()> {
         let head = &self.head;
         let commit = Commit {
-            key_id: String::new(),
             batch_id: Some(head.run_id.clone()),
-            turn: 1,
-            run_id: head.run_id.clone(),
-            fence: head.fence,
-            days: Vec::new(),
-            digest: None,
+            ..Commit::of(&head.run_id, head.fence, String::new())
         };
         let steps = &self.steps;
         let text = |of: &dyn Fn(&StepRecord) -> String| -> ArrayRef {

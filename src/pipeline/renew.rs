@@ -13,7 +13,7 @@ use arrow::datatypes::Int64Type;
 use crate::contract::{Contract, Land, Protect};
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
-use crate::ingest::batch::layout;
+use crate::ingest::tables::layout;
 use crate::lake::shape::conform;
 use crate::lake::{Commit, Table, crash};
 use crate::model::pinned;

@@ -22,7 +22,7 @@ use crate::pipeline::plan::is_source;
 use crate::pipeline::record::{Act, Head, Record};
 use crate::pipeline::{Definition, pages};
 use crate::protect::SiteKey;
-use crate::time::{Clock, rfc3339};
+use crate::time::{Calendar, Clock, rfc3339};
 
 /// Who watches a run: the command line draws, tests collect.
 pub trait Watch: Send + Sync {
@@ -446,6 +446,21 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// The calendar of a site.
+///
+/// # Errors
+/// `Input` for a zone or cut-off that is none.
+pub fn calendar(site: &Site) -> Result<Calendar> {
+    let settings = &site.settings.site;
+    Calendar::new(&settings.timezone, &settings.day_cutoff).ok_or_else(|| {
+        fail(
+            Kind::Input,
+            "site_calendar",
+            &[&settings.timezone, &settings.day_cutoff],
+        )
+    })
 }
 
 /// The values of the named parameters that models may use.

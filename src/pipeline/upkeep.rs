@@ -6,9 +6,9 @@ use chrono::DateTime;
 
 use crate::contract::Contract;
 use crate::error::Result;
-use crate::ingest::batch::layout;
+use crate::ingest::tables::layout;
 use crate::lake::upkeep::Waste;
-use crate::lake::{Compacted, Lake, Layout, Pin, Release};
+use crate::lake::{Commit, Compacted, Lake, Layout, Pin, Release};
 use crate::pipeline::dirt::state;
 use crate::pipeline::run::Run;
 use crate::time::calendar;
@@ -116,7 +116,7 @@ impl Run<'_> {
     ) -> Result<Vec<(String, Compacted)>> {
         let wait = self.site.settings.limits.lease_wait_seconds;
         let lease = self.lake.lease("site", wait).await?;
-        let commit = self.upkeep_commit(lease.fence());
+        let commit = Commit::of(&self.run_id, lease.fence(), self.key.id());
         let mut found = Vec::new();
         for name in self.lake.table_names().await? {
             let wanted = names.is_empty() || names.contains(&name);

@@ -27,13 +27,6 @@ fn published(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-fn table(city: &City, words: &[&str]) -> Vec<Value> {
-    let (site, mut all) = (city.path(), vec!["--site"]);
-    all.push(&site);
-    all.extend(words);
-    serde_json::from_str(&ok(&all)).expect("JSON")
-}
-
 fn names(rows: &[Value], column: &str) -> Vec<String> {
     rows.iter()
         .map(|row| row[column].as_str().unwrap_or_default().to_owned())
@@ -60,7 +53,7 @@ fn a_changed_model_is_built_beside_what_is_published() {
     let before = published(&city.site.path().join("lake"));
     // files that are new are no matter of an environment
     city.calls("d1.csv", &[FIRST_DAY + 3], 30);
-    let planned = table(&city, &["plan", "--env", "dev", "--output", "json"]);
+    let planned = city.table(&["plan", "--env", "dev"]);
     let due = planned
         .iter()
         .filter(|row| row["action"] == "build")
@@ -80,13 +73,13 @@ fn a_changed_model_is_built_beside_what_is_published() {
     );
     assert!(before == after, "an environment changed what is published");
 
-    let changed = table(&city, &["diff", "--env", "dev", "--output", "json"]);
+    let changed = city.table(&["diff", "--env", "dev"]);
     let found = names(&changed, "table");
     assert!(found.contains(&"mart.alarm_cell_day".to_owned()), "{found:?}");
     assert!(found.iter().all(|table| due.contains(table)), "{found:?} of {due:?}");
     let count = "SELECT sum(alarms) AS n FROM mart.alarm_cell_day";
-    let here = table(&city, &["query", count, "--output", "json"])[0]["n"].as_u64();
-    let there = table(&city, &["query", count, "--env", "dev", "--output", "json"])[0]["n"].as_u64();
+    let here = city.table(&["query", count])[0]["n"].as_u64();
+    let there = city.table(&["query", count, "--env", "dev"])[0]["n"].as_u64();
     assert!(there < here, "{there:?} of {here:?}");
     let page = std::fs::read_to_string(city.site.path().join("pages/dev/overview.html")).expect("a page");
     assert!(page.contains("环境 dev"));
@@ -94,16 +87,13 @@ fn a_changed_model_is_built_beside_what_is_published() {
     // again with nothing changed, nothing is built; a night then takes the model as published
     let again = ok(&["--site", &site, "run", "--env", "dev"]);
     assert!(again.is_empty(), "{again}");
-    assert_eq!(
-        table(&city, &["release", "list", "--env", "dev", "--output", "json"]).len(),
-        1
-    );
+    assert_eq!(city.table(&["release", "list", "--env", "dev"]).len(), 1);
     std::fs::write(&model, &as_published).expect("a model");
     city.night();
     assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
     // the environment follows the day that came, and has the change no more
     ok(&["--site", &site, "run", "--env", "dev"]);
-    assert!(table(&city, &["diff", "--env", "dev", "--output", "json"]).is_empty());
+    assert!(city.table(&["diff", "--env", "dev"]).is_empty());
 
     for words in [vec!["ingest"], vec!["retry"], vec!["table", "vacuum"]] {
         let mut all = vec!["--site", &site, "--env", "dev"];

@@ -3,13 +3,15 @@
 use fenghuo::engine::{Bounds, Session};
 use serde_json::Value;
 
+use crate::support::as_json;
+
 /// 5,000 moments of thirteen keys within 200 days.
 const MOMENTS: &str =
     "(SELECT value % 13 AS k, (value * 7919 + value * value) % 200 AS day FROM generate_series(1, 5000))";
 
 fn ask(partitions: usize, sql: &str) -> Vec<Value> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let text = runtime.block_on(async {
+    runtime.block_on(async {
         let session = Session::new(Bounds {
             memory_bytes: 1 << 30,
             partitions,
@@ -19,18 +21,8 @@ fn ask(partitions: usize, sql: &str) -> Vec<Value> {
             .query("test", &sql.replace("{t}", MOMENTS), 100_000)
             .await
             .expect("rows");
-        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
-        found
-            .batches
-            .iter()
-            .for_each(|batch| writer.write(batch).expect("JSON"));
-        writer.finish().expect("JSON");
-        String::from_utf8(writer.into_inner()).expect("text")
-    });
-    if text.is_empty() {
-        return Vec::new();
-    }
-    serde_json::from_str(&text).expect("JSON")
+        as_json(&found.batches)
+    })
 }
 
 #[test]

@@ -8,16 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{copy, fenghuo, folder, ok, rows, run, text};
+use crate::support::{copy, fenghuo, folder, kills, ok, rows, run, text};
 use crate::town::{City, Dice, FIRST_DAY, digests, from_scratch, word};
-
-/// Kills of a run; `tests/run long` asks for more.
-fn kills() -> u64 {
-    std::env::var("FENGHUO_TEST_KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(12)
-}
 
 fn runs(city: &City) -> Vec<Value> {
     rows(

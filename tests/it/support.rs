@@ -161,14 +161,26 @@ pub fn select(site: &Path, table: &str, sql: &str) -> Vec<Value> {
         let provider = opened.provider(session.state()).await.expect("a provider");
         session.register(table, provider).expect("a name");
         let found = session.query("test", sql, 10_000_000).await.expect("rows");
-        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
-        found
-            .batches
-            .iter()
-            .for_each(|batch| writer.write(batch).expect("JSON"));
-        writer.finish().expect("JSON");
-        Some(writer.into_inner())
+        Some(as_json(&found.batches))
     });
-    let json = json.filter(|json| !json.is_empty()).unwrap_or_else(|| b"[]".to_vec());
-    serde_json::from_slice(&json).expect("JSON")
+    json.unwrap_or_default()
+}
+
+/// Batches as rows.
+pub fn as_json(batches: &[arrow::array::RecordBatch]) -> Vec<Value> {
+    let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+    batches.iter().for_each(|batch| writer.write(batch).expect("JSON"));
+    writer.finish().expect("JSON");
+    match writer.into_inner() {
+        nothing if nothing.is_empty() => Vec::new(),
+        text => serde_json::from_slice(&text).expect("JSON"),
+    }
+}
+
+/// Kills of a process; `tests/run long` asks for more.
+pub fn kills() -> u64 {
+    std::env::var("FENGHUO_TEST_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(12)
 }

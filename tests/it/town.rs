@@ -64,6 +64,13 @@ impl City {
         self.site.path().display().to_string()
     }
 
+    /// What a command answers, as rows.
+    pub fn table(&self, words: &[&str]) -> Vec<Value> {
+        let site = self.path();
+        let all = [&["--site", &site], words, &["--output", "json"]].concat();
+        serde_json::from_str(&ok(&all)).expect("JSON")
+    }
+
     /// A new file of calls of these days, with dispatches and feedback of a later day.
     pub fn calls(&mut self, name: &str, days: &[u32], count: u64) {
         let mut calls = Vec::new();

@@ -3,18 +3,8 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::support::{ok, rows, run, select, text};
+use crate::support::{copy, fenghuo, folder, kills, ok, rows, run, select, text};
 use crate::town::{City, FIRST_DAY, digests, from_scratch, word};
-
-fn table(city: &City, words: &[&str]) -> Vec<Value> {
-    let (site, mut all) = (city.path(), vec!["--site"]);
-    all.push(&site);
-    all.extend(words);
-    all.extend(["--output", "json"]);
-    serde_json::from_str(&ok(&all)).expect("JSON")
-}
 
 /// Adds lines to the limits of a site.
 fn limits(city: &City, lines: &str) {
@@ -51,7 +41,7 @@ fn small_files_are_put_together_and_the_next_night_builds_nothing_for_it() {
     }
     let site = city.path();
     let before = select(city.site.path(), "source.alarm", CALLS);
-    let trial = table(&city, &["table", "optimize", "--dry-run"]);
+    let trial = city.table(&["table", "optimize", "--dry-run"]);
     assert!(
         trial
             .iter()
@@ -60,17 +50,17 @@ fn small_files_are_put_together_and_the_next_night_builds_nothing_for_it() {
     );
     assert_eq!(
         trial,
-        table(&city, &["table", "optimize", "--dry-run"]),
+        city.table(&["table", "optimize", "--dry-run"]),
         "a trial changed something"
     );
-    let done = table(&city, &["table", "optimize"]);
+    let done = city.table(&["table", "optimize"]);
     assert!(
         done.iter()
             .any(|row| row["table"] == "source.alarm" && row["into"] == 1),
         "{done:?}"
     );
     assert_eq!(select(city.site.path(), "source.alarm", CALLS), before);
-    let history = table(&city, &["table", "history", "source.alarm"]);
+    let history = city.table(&["table", "history", "source.alarm"]);
     assert_eq!(history[0]["operation"], "OPTIMIZE");
     // the rows are what they were: nothing is built, and the same file again is known
     city.night();
@@ -83,7 +73,7 @@ fn small_files_are_put_together_and_the_next_night_builds_nothing_for_it() {
 
     // a pinned version stays, the others go with the releases that showed them
     let folder = city.site.path().join("lake/tables/mart/alarm_cell_day");
-    let held = table(&city, &["release", "show", "1"]);
+    let held = city.table(&["release", "show", "1"]);
     let held = held
         .iter()
         .find(|row| row["table"] == "mart.alarm_cell_day")
@@ -155,7 +145,7 @@ fn one_call_is_erased_from_every_version_and_stays_away() {
     let number = "A000007";
     let count = |sql: &str| rows(city.site.path(), sql)[0]["n"].as_u64();
     let calls = count("SELECT count(*) AS n FROM core.alarm");
-    let trial = table(&city, &["purge", number, "--dry-run"]);
+    let trial = city.table(&["purge", number, "--dry-run"]);
     let of = |name: &str| {
         trial
             .iter()
@@ -191,7 +181,7 @@ fn one_call_is_erased_from_every_version_and_stays_away() {
     }
     let done = run(&["--site", &site, "--lang", "en", "purge", number]);
     assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
-    assert!(table(&city, &["purge", number, "--dry-run"]).is_empty());
+    assert!(city.table(&["purge", number, "--dry-run"]).is_empty());
     assert_eq!(
         count("SELECT count(*) AS n FROM core.alarm"),
         calls.map(|calls| calls - 1)
@@ -231,7 +221,7 @@ fn a_purge_wants_a_number_and_the_lakes_own_key() {
     city.answers("a0", FIRST_DAY + 1);
     city.night();
     let (site, number) = (city.path(), "A000007");
-    assert!(!table(&city, &["purge", number, "--dry-run"]).is_empty());
+    assert!(!city.table(&["purge", number, "--dry-run"]).is_empty());
     assert_eq!(
         run(&["--site", &site, "purge", "A9", "--contract", "alrm"])
             .status
@@ -288,13 +278,8 @@ fn what_is_older_than_a_contract_keeps_goes_from_every_version() {
     );
     assert!(word(&left[0], "first") >= since.to_string(), "{left:?}");
     assert!(left[0]["n"].as_u64() > Some(10));
-    assert!(table(&city, &["purge", "--old", "--dry-run"]).is_empty());
+    assert!(city.table(&["purge", "--old", "--dry-run"]).is_empty());
     assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
-}
-
-fn kills() -> u64 {
-    let number = std::env::var("FENGHUO_TEST_KILLS").ok();
-    number.and_then(|text| text.parse().ok()).unwrap_or(12)
 }
 
 #[test]
@@ -311,8 +296,8 @@ fn upkeep_that_is_killed_loses_nothing_and_disturbs_no_reader() {
         select(city.site.path(), "source.alarm", CALLS),
     );
     let verbs = [["table", "optimize"], ["table", "vacuum"]];
-    let calm = crate::support::folder();
-    crate::support::copy(city.site.path(), calm.path());
+    let calm = folder();
+    copy(city.site.path(), calm.path());
     let since = std::time::Instant::now();
     for verb in verbs {
         ok(&[&["--site", &calm.path().display().to_string()], &verb[..]].concat());
@@ -321,8 +306,8 @@ fn upkeep_that_is_killed_loses_nothing_and_disturbs_no_reader() {
     let mut dice = crate::town::Dice(5);
     let mut cut_off = 0;
     for kill in 0..kills() {
-        let trial = crate::support::folder();
-        crate::support::copy(city.site.path(), trial.path());
+        let trial = folder();
+        copy(city.site.path(), trial.path());
         let site = trial.path().display().to_string();
         let stop = std::sync::atomic::AtomicBool::new(false);
         let looks = std::thread::scope(|scope| {
@@ -336,7 +321,7 @@ fn upkeep_that_is_killed_loses_nothing_and_disturbs_no_reader() {
             let at = whole.mul_f64(dice.below(1_000) as f64 / 1_000.0);
             let since = std::time::Instant::now();
             for verb in verbs {
-                let mut child = crate::support::fenghuo()
+                let mut child = fenghuo()
                     .args(["--site", &site, "--quiet"])
                     .args(verb)
                     .stdout(std::process::Stdio::null())
