@@ -11,6 +11,8 @@ use crate::lake::Lake;
 use crate::model::Models;
 use crate::pipeline::files::contracts;
 use crate::pipeline::leftovers::leftovers;
+use crate::pipeline::run::calendar;
+use crate::pipeline::waiver::waivers;
 use crate::time::Clock;
 
 /// Check the site, its key, its lake and its models
@@ -29,6 +31,12 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     let mut findings: Vec<(&'static str, Result<String>)> = vec![
         ("doctor_key", opened.key().map(|_| String::new())),
         ("doctor_outside", key_outside(&opened)),
+        (
+            "doctor_waivers",
+            contracts
+                .as_ref()
+                .map_or_else(|_| Ok(String::new()), |contracts| waived(&opened, contracts, printer)),
+        ),
         ("doctor_contracts", contracts.map(|found| found.len().to_string())),
         (
             "doctor_models",
@@ -75,6 +83,20 @@ async fn lying(opened: &Opened, contracts: &[Contract]) -> Result<String> {
         .into_iter()
         .map(|(lying, files)| format!("{} {files}", lying.word()));
     Ok(words.collect::<Vec<_>>().join(", "))
+}
+
+/// How many windows are waived, and which waivers have expired.
+fn waived(opened: &Opened, contracts: &[Contract], printer: &Printer) -> Result<String> {
+    let all = waivers(&opened.site, contracts)?;
+    let today = calendar(&opened.site)?.day_and_hour(SystemClock.now());
+    let expired = all
+        .iter()
+        .filter(|waiver| today.is_some_and(|(day, _)| waiver.until < day));
+    let expired: Vec<&str> = expired.map(|waiver| waiver.name.as_str()).collect();
+    Ok(match expired.is_empty() {
+        true => all.len().to_string(),
+        false => printer.words("waivers_expired", &[&all.len(), &expired.join(", ")]),
+    })
 }
 
 /// A key inside the lake would leave with every copy of it.

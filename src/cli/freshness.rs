@@ -11,6 +11,8 @@ use crate::cli::print::Printer;
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::model::pinned;
+use crate::pipeline::files::contracts;
+use crate::pipeline::waiver::{Waiver, waivers};
 use crate::time::{Calendar, Clock, calendar};
 
 /// Show how far behind each feed and county is
@@ -53,6 +55,35 @@ fn counties(day: i32) -> String {
     )
 }
 
+/// The rows with the state `waived` and the reason where every day that is missing is known to be absent.
+fn waived(rows: &str, waivers: &[Waiver], day: i32) -> String {
+    let cases = waivers
+        .iter()
+        .filter(|waiver| day <= waiver.last && day <= waiver.until)
+        .filter_map(|waiver| {
+            let (what, name) = match (&waiver.feed, &waiver.county) {
+                (Some(feed), None) => ("feed", feed),
+                (_, Some(county)) => ("county", county),
+                (None, None) => return None,
+            };
+            let quoted = |text: &str| text.replace('\'', "''");
+            Some(format!(
+                "WHEN what = '{what}' AND name = '{}' AND arrow_cast(last_day, 'Int32') + 1 >= {} THEN '{}' ",
+                quoted(name),
+                waiver.first,
+                quoted(&waiver.reason)
+            ))
+        });
+    let reason = format!(
+        "CAST(CASE WHEN state = 'fresh' THEN NULL {}END AS VARCHAR)",
+        cases.collect::<String>()
+    );
+    format!(
+        "SELECT what, name, CASE WHEN waived IS NULL THEN state ELSE 'waived' END AS state, last_day, days_behind, received_at, \
+         observed, expected, volume, waived FROM (SELECT *, {reason} AS waived FROM ({rows}) AS f) AS w"
+    )
+}
+
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let release = opened.release(None).await?;
@@ -65,6 +96,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             today.map_or(0, |(day, _)| day) - 1
         }
     };
+    let waivers = waivers(&opened.site, &contracts(&opened.site)?)?;
     let limit = settings.limits.query_rows;
     let session = pinned::session(&opened.lake, Bounds::from(&settings.limits), &release).await?;
     let parts = [(feeds(day), "ops.ingest"), (counties(day), "indicator.data_health")];
@@ -73,13 +105,13 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     if parts.is_empty() {
         return Err(fail(Kind::Missing, "no_release_yet", &[]).hint("no_release_hint", &[]));
     }
-    let all = format!("SELECT * FROM ({}) AS f", parts.join(" UNION ALL "));
+    let all = waived(&parts.join(" UNION ALL "), &waivers, day);
     let table = session
         .query("freshness", &format!("{all} ORDER BY what DESC, name"), limit)
         .await?;
     args.output.write(&table, printer)?;
     let behind = format!(
-        "SELECT DISTINCT arrow_cast(name, 'Utf8') AS name FROM ({all}) AS b WHERE state <> 'fresh' OR volume = 'low' ORDER BY name"
+        "SELECT DISTINCT arrow_cast(name, 'Utf8') AS name FROM ({all}) AS b WHERE state NOT IN ('fresh', 'waived') OR volume = 'low' ORDER BY name"
     );
     let late = session.query("freshness", &behind, limit).await?;
     let names = late

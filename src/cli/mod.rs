@@ -131,6 +131,9 @@ pub fn main() -> ExitCode {
     if let Ok(point) = std::env::var("FENGHUO_CRASH_POINT") {
         crate::lake::crash::arm(&point);
     }
+    if let Ok(fault) = std::env::var("FENGHUO_STORE_FAULT") {
+        crate::lake::faulty::arm(&fault, std::env::var("FENGHUO_STORE_TRACE").ok());
+    }
     match start(&cli, &printer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

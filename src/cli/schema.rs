@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::contract::file::ContractFile;
 use crate::error::{Kind, Result, fail};
 use crate::pipeline::Definition;
+use crate::pipeline::waiver::WaiverFile;
 
 /// Print the JSON Schema of a file
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,8 @@ enum File {
     Contract,
     /// pipelines/*.toml
     Pipeline,
+    /// pipelines/waivers/*.toml
+    Waiver,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
@@ -31,6 +34,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         File::Settings => schemars::schema_for!(Settings),
         File::Contract => schemars::schema_for!(ContractFile),
         File::Pipeline => schemars::schema_for!(Definition),
+        File::Waiver => schemars::schema_for!(WaiverFile),
     };
     let text =
         serde_json::to_string_pretty(&schema).map_err(|cause| fail(Kind::Bug, "output_failed", &[]).because(cause))?;

@@ -407,9 +407,22 @@ impl Resolver<'_> {
         }
     }
 
+    /// The column of the instant by which a table is pulled: it says when a row's state was known, so that a
+    /// replica that lags does not bring an older one back.
+    fn watermark_column(&self) -> Option<String> {
+        let watermark = self.merged.watermark.as_deref()?;
+        let columns = self.merged.columns.0.iter();
+        let mut instants = columns.filter(|(_, column)| {
+            column.kind.as_deref() == Some("timestamp") && column.protect.as_deref() == Some("public")
+        });
+        let found = instants.find(|(name, column)| column.from.as_deref().unwrap_or(name) == watermark);
+        found.map(|(name, _)| name.clone())
+    }
+
     fn known(&mut self) -> Option<Known> {
         let Some(given) = self.merged.known.clone() else {
-            return Some(Known::Ingest);
+            let by_watermark = self.watermark_column().map(|column| Known::Column(column, 0));
+            return Some(by_watermark.unwrap_or(Known::Ingest));
         };
         let (column, lag) = match given.split_once('+') {
             None => (given.trim(), 0),

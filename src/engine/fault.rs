@@ -1,5 +1,6 @@
 //! Failures of the query engine in our words: what the person who wrote the SQL should do.
 
+use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::common::diagnostic::Diagnostic;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -14,7 +15,8 @@ pub(super) fn query_error(path: &str, sql: &str, cause: &DataFusionError) -> Err
         DataFusionError::ResourcesExhausted(words) => fail(Kind::Limit, "query_memory", &[&path])
             .because(words)
             .hint("query_memory_hint", &[]),
-        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => {
+        // rows that do not fit into memory are written aside, through the format of the columns
+        root if is_of_the_disk(root) => {
             fail(Kind::Unavailable, "query_failed", &[&path]).because(cause.strip_backtrace())
         }
         DataFusionError::Internal(_) => fail(Kind::Bug, "query_failed", &[&path]).because(cause.strip_backtrace()),
@@ -35,6 +37,14 @@ pub(super) fn query_error(path: &str, sql: &str, cause: &DataFusionError) -> Err
                 None => error.because(words),
             }
         }
+    }
+}
+
+fn is_of_the_disk(cause: &DataFusionError) -> bool {
+    match cause {
+        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => true,
+        DataFusionError::ArrowError(cause, _) => matches!(cause.as_ref(), ArrowError::IoError(_, _)),
+        _ => false,
     }
 }
 

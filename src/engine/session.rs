@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::{MemorySchemaProvider, TableProvider};
+use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, ParamValues, TableReference};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -51,6 +51,8 @@ impl std::fmt::Debug for Session {
 }
 
 const CATALOG: &str = "fenghuo";
+/// The catalog of the release before, which checks may compare with.
+pub const LAST: &str = "last";
 /// How many of the largest memory users an exhausted pool names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN;
 
@@ -101,11 +103,27 @@ impl Session {
     /// # Errors
     /// `Bug` where the catalog refuses it.
     pub fn register(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        self.register_in(CATALOG, name, provider)
+    }
+
+    /// Makes a table of the release before visible as `last.schema.table`.
+    ///
+    /// # Errors
+    /// As [`Session::register`].
+    pub fn register_last(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        if self.context.catalog(LAST).is_none() {
+            self.context
+                .register_catalog(LAST, Arc::new(MemoryCatalogProvider::new()));
+        }
+        self.register_in(LAST, name, provider)
+    }
+
+    fn register_in(&self, catalog_name: &str, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         let failed = |cause: DataFusionError| fail(Kind::Bug, "session_failed", &[]).because(cause);
         let Some((schema, table)) = name.split_once('.') else {
             return Err(fail(Kind::Bug, "session_failed", &[]));
         };
-        let Some(catalog) = self.context.catalog(CATALOG) else {
+        let Some(catalog) = self.context.catalog(catalog_name) else {
             return Err(fail(Kind::Bug, "session_failed", &[]));
         };
         if catalog.schema(schema).is_none() {
@@ -113,7 +131,7 @@ impl Session {
                 .register_schema(schema, Arc::new(MemorySchemaProvider::new()))
                 .map_err(failed)?;
         }
-        let reference = TableReference::partial(schema, table);
+        let reference = TableReference::full(catalog_name, schema, table);
         self.context.deregister_table(reference.clone()).map_err(failed)?;
         self.context.register_table(reference, provider).map_err(failed)?;
         Ok(())

@@ -63,7 +63,11 @@ fn failed(pull: &Pull, cause: &tokio_postgres::Error) -> Error {
             format!("{}: {}", said.code().code(), said.message())
         }
         Some(said) => said.code().code().to_owned(),
-        None => cause.to_string(),
+        // what went wrong on the line stands behind what was being done
+        None => std::iter::successors(Some(cause as &dyn std::error::Error), |cause| cause.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": "),
     };
     fail(kind, "pull_failed", &[&pull.url, &pull.table]).because(words)
 }

@@ -37,7 +37,7 @@ impl Table {
     /// rows would be lost.
     pub async fn compact(&mut self, layout: Layout, commit: &Commit, trial: bool) -> Result<Compacted> {
         let failed = |cause| table_error(&self.name, cause);
-        let digest = self.digest().await?;
+        let digest = self.said().await?.digest;
         let before = self.rows()?;
         let state = self.inner.snapshot().map_err(failed)?;
         let mut parts: BTreeMap<Option<String>, Vec<_>> = BTreeMap::new();
@@ -106,13 +106,8 @@ mod tests {
 
     fn commit(run_id: &str) -> Commit {
         Commit {
-            batch_id: None,
-            turn: 1,
-            run_id: run_id.to_owned(),
-            fence: 1,
             days: vec![20_000],
-            key_id: String::new(),
-            digest: None,
+            ..Commit::of(run_id, 1, String::new())
         }
     }
 

@@ -153,16 +153,6 @@ impl Table {
         Ok(files.iter().map(|file| u64::try_from(file.size()).unwrap_or(0)).sum())
     }
 
-    /// The digest of its rows, as the last commit of a model's rows left it.
-    ///
-    /// # Errors
-    /// `Unavailable` where the log cannot be read.
-    pub async fn digest(&self) -> Result<Option<String>> {
-        let infos = self.commits(Some(1)).await?;
-        let digest = infos.first().and_then(|info| info.info.get("fenghuoDigest"));
-        Ok(digest.and_then(Value::as_str).map(str::to_owned))
-    }
-
     /// Puts the rows of a stage in place of all rows of `days`, in one commit. `digest` is that of the
     /// rows before with the staged ones added; the rows that go are taken out of it.
     ///

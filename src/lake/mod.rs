@@ -11,6 +11,7 @@ pub mod digest;
 mod encode;
 pub mod environment;
 pub mod erase;
+pub mod faulty;
 pub mod journal;
 pub mod lease;
 pub mod pin;
@@ -41,7 +42,7 @@ pub use pin::Pin;
 pub use release::{Release, ReleaseTable};
 pub use remote::{Remote, StoreOptions};
 pub use stage::{Stage, Staged};
-pub use table::{Appended, Commit, Table};
+pub use table::{Appended, Commit, Said, Table};
 
 /// An opened lake.
 #[derive(Debug, Clone)]
@@ -68,7 +69,7 @@ impl Lake {
         Ok(Lake {
             root,
             environment: None,
-            store: Arc::new(store::DurableStore::new()),
+            store: faulty::wrap(Arc::new(store::DurableStore::new())),
         })
     }
 

@@ -52,6 +52,19 @@ pub struct Commit {
     pub key_id: String,
     /// The digest of the table's rows after it, where it is known.
     pub digest: Option<String>,
+    /// What a model's rows were built on, its SELECT and its inputs.
+    pub basis: Option<String>,
+}
+
+/// What the last commit of a table says of the rows that it left.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// Their digest, where a model's rows were written.
+    pub digest: Option<String>,
+    /// What they were built on, where a model was built.
+    pub basis: Option<String>,
+    /// The run.
+    pub run_id: String,
 }
 
 impl Commit {
@@ -65,6 +78,7 @@ impl Commit {
             days: Vec::new(),
             key_id,
             digest: None,
+            basis: None,
         }
     }
 }
@@ -378,11 +392,11 @@ impl Table {
             ("fenghuoDays".to_owned(), Value::from(days::to_text(&commit.days))),
             ("fenghuoKey".to_owned(), Value::from(commit.key_id.clone())),
         ];
-        let digest = commit
-            .digest
-            .clone()
-            .map(|digest| ("fenghuoDigest".to_owned(), Value::from(digest)));
-        let metadata = metadata.into_iter().chain(digest);
+        let known = [("fenghuoDigest", &commit.digest), ("fenghuoBasis", &commit.basis)];
+        let known = known
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), Value::from(value.clone()?))));
+        let metadata = metadata.into_iter().chain(known);
         let mut properties = CommitProperties::default()
             .with_metadata(metadata)
             .with_cleanup_expired_logs(Some(false));
@@ -425,6 +439,23 @@ impl Table {
     pub(super) async fn commits(&self, limit: Option<usize>) -> Result<Vec<CommitInfo>> {
         let infos = self.inner.history(limit).try_collect().await;
         infos.map_err(|cause| table_error(&self.name, cause))
+    }
+
+    /// What the last commit says of the rows that it left.
+    ///
+    /// # Errors
+    /// `Unavailable` where the log cannot be read.
+    pub async fn said(&self) -> Result<Said> {
+        let infos = self.commits(Some(1)).await?;
+        let text = |key: &str| {
+            let value = infos.first().and_then(|info| info.info.get(key));
+            value.and_then(Value::as_str).map(str::to_owned)
+        };
+        Ok(Said {
+            digest: text("fenghuoDigest"),
+            basis: text("fenghuoBasis"),
+            run_id: text("fenghuoRun").unwrap_or_default(),
+        })
     }
 
     /// Holds the rows that the log names against those that were written.

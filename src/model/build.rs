@@ -9,11 +9,13 @@ use arrow::datatypes::{DataType, Date32Type, Field, Schema};
 use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
+use sha2::{Digest, Sha256};
 
 use crate::engine::session::Rows;
 use crate::engine::{Class, Classes, Session, taint, traps};
 use crate::error::{Kind, Result, fail};
 use crate::lake::days::{DAY, Span, spans};
+use crate::lake::digest::hex;
 use crate::lake::shape::{same_columns, storable};
 use crate::lake::{Commit, Lake, Layout, ReleaseTable, RowDigest, RunningDigest, Table};
 use crate::model::header::Window;
@@ -134,11 +136,12 @@ impl<'a> Builder<'a> {
         let staged = stage.finish().await?;
         let commit = Commit {
             digest: Some(digest.finish()),
+            basis: Some(entry.basis()),
             ..self.commit.clone()
         };
         table.replace(staged, &commit).await?;
         table.holds_rows(digest.rows())?;
-        built(table, digest.finish(), entry, &self.commit)
+        built(table, digest.finish(), entry, &self.commit.run_id)
     }
 
     /// The table that the rows of a model as a whole go to.
@@ -181,7 +184,7 @@ impl<'a> Builder<'a> {
         };
         let mut table = self.lake.table_in(&model.name, &before.location).await?;
         let mut stage = table.stage(&self.commit.run_id, self.layout.clone())?;
-        let (digest, known) = (RowDigest::new(stage.schema())?, table.digest().await?);
+        let (digest, known) = (RowDigest::new(stage.schema())?, table.said().await?.digest);
         let rows = table.rows()?;
         let Some(digest) = known.and_then(|known| digest.starting_at(&known, rows)) else {
             return Ok(None);
@@ -199,8 +202,32 @@ impl<'a> Builder<'a> {
             }
         }
         let digest = digest.finish().await?;
-        let digest = table.exchange_days(days, stage, digest, &self.commit).await?;
-        built(table, digest, entry, &self.commit).map(Some)
+        let commit = Commit {
+            basis: Some(entry.basis()),
+            ..self.commit.clone()
+        };
+        let digest = table.exchange_days(days, stage, digest, &commit).await?;
+        built(table, digest, entry, &self.commit.run_id).map(Some)
+    }
+
+    /// The rows that a run before built on exactly this and did not publish, since it was cut off or a check
+    /// held them. `None` where there are none.
+    ///
+    /// # Errors
+    /// As [`Builder::plan`], or as the store fails.
+    pub async fn found(&mut self, model: &Model, entry: &Pending) -> Result<Option<Built>> {
+        let Some(table) = self.lake.table(&model.name).await? else {
+            return Ok(None);
+        };
+        let said = table.said().await?;
+        match said.digest {
+            Some(digest) if said.basis == Some(entry.basis()) && self.lake.writes(table.location()) => {
+                // what is protected in its rows, those behind it have to know
+                self.plan(model).await?;
+                built(table, digest, entry.clone(), &said.run_id).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     fn restricted(&self, model: &Model, plan: LogicalPlan, window: &Window, span: Option<Span>) -> Result<LogicalPlan> {
@@ -230,7 +257,19 @@ pub struct Pending {
     pub inputs: BTreeMap<String, String>,
 }
 
-fn built(table: Table, digest: String, pending: Pending, commit: &Commit) -> Result<Built> {
+impl Pending {
+    /// What the rows are built on, in one word.
+    fn basis(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&self.fingerprint);
+        for (input, state) in &self.inputs {
+            hash.update(format!(";{input}={state}"));
+        }
+        hex(&hash.finalize())[..32].to_owned()
+    }
+}
+
+fn built(table: Table, digest: String, pending: Pending, run_id: &str) -> Result<Built> {
     let entry = ReleaseTable {
         location: table.location().to_owned(),
         version: table.version(),
@@ -238,7 +277,7 @@ fn built(table: Table, digest: String, pending: Pending, commit: &Commit) -> Res
         digest: Some(digest),
         fingerprint: Some(pending.fingerprint),
         inputs: pending.inputs,
-        run_id: Some(commit.run_id.clone()),
+        run_id: Some(run_id.to_owned()),
     };
     Ok(Built { table, entry })
 }

@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::json::LineDelimitedWriter;
 
 use crate::engine::Session;
+use crate::engine::session::LAST;
 use crate::error::{Kind, Result, fail};
 use crate::lake::days::Span;
 use crate::model::header::Rule;
@@ -67,14 +68,20 @@ impl Finding {
     }
 }
 
-/// Runs the header checks of a model, on the rows of these days where it was built by days.
+/// Runs the header checks of a model, on the rows of these days where it was built by days. Those that compare
+/// with the release before need its table in the session, and are left out where there `is_first` none.
 ///
 /// # Errors
 /// As a query fails.
-pub async fn header(session: &Session, model: &Model, spans: &[Span]) -> Result<Vec<Finding>> {
+pub async fn header(session: &Session, model: &Model, spans: &[Span], is_first: bool) -> Result<Vec<Finding>> {
     let among = condition(spans);
     let mut findings = Vec::new();
-    for rule in &model.header.checks {
+    for rule in model
+        .header
+        .checks
+        .iter()
+        .filter(|rule| !is_first || !rule.check.compares())
+    {
         let (sql, name) = rule.check.sql(&model.name, among.as_deref());
         let found = count(session, &model.file.path, &sql, rule.at_most).await?;
         findings.push(Finding::new(&model.file.path, rule, name, found));
@@ -90,11 +97,21 @@ pub async fn file(session: &Session, check: &CheckFile) -> Result<Finding> {
     let path = &check.file.path;
     let mut found = count(session, path, &check.file.text, check.rule.at_most).await?;
     // rows of source tables are for models alone
-    if check.inputs.iter().any(|input| input.starts_with("source.")) {
+    if check
+        .inputs
+        .iter()
+        .any(|input| plain_name(input).starts_with("source."))
+    {
         found.1.clear();
     }
     let name = path.rsplit('/').next().unwrap_or(path).to_owned();
     Ok(Finding::new(path, &check.rule, name, found))
+}
+
+/// The table of a name, whichever release it is read of.
+pub fn plain_name(input: &str) -> &str {
+    let last = input.strip_prefix(LAST).and_then(|rest| rest.strip_prefix('.'));
+    last.unwrap_or(input)
 }
 
 /// How many rows a SELECT returns, as far as it matters whether they are `at_most` so many, and the first

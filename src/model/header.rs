@@ -4,6 +4,7 @@
 
 use crate::config::site::SiteFile;
 use crate::config::text;
+use crate::engine::session::LAST;
 use crate::error::Problem;
 use crate::lake::days::DAY;
 use crate::message::Message;
@@ -21,6 +22,9 @@ pub enum Check {
     InRange(String, f64, f64),
     /// At least, and perhaps at most, so many rows.
     Rows(u64, Option<u64>),
+    /// At most so many percent more or fewer rows than in the release before; of a model that is built day
+    /// by day, on every day that was there.
+    RowsChange(f64),
 }
 
 /// A check as a file states it: how bad its failure is, and how many rows are borne.
@@ -85,7 +89,7 @@ const WORDS: [&str; 8] = [
     "lookahead",
     "follows",
 ];
-const CHECKS: [&str; 5] = ["not_null", "unique", "accepted", "in_range", "rows"];
+const CHECKS: [&str; 6] = ["not_null", "unique", "accepted", "in_range", "rows", "rows_change"];
 
 /// A comment before the SELECT.
 struct Comment<'t> {
@@ -329,6 +333,7 @@ fn check(value: &str) -> Result<Check, Message> {
         }
         "in_range" if arguments.len() == 3 => Ok(Check::InRange(arguments[0].to_owned(), number(1)?, number(2)?)),
         "rows" if arguments.len() <= 2 => Ok(Check::Rows(count(0).ok_or_else(malformed)?, count(1))),
+        "rows_change" if arguments.len() == 1 => number(0).map(Check::RowsChange),
         known if CHECKS.contains(&known) => Err(malformed()),
         unknown => Err(unknown_word(unknown, &CHECKS)),
     }
@@ -340,8 +345,13 @@ impl Check {
         match self {
             Check::NotNull(columns) | Check::Unique(columns) => columns,
             Check::Accepted(column, _) | Check::InRange(column, _, _) => std::slice::from_ref(column),
-            Check::Rows(_, _) => &[],
+            Check::Rows(_, _) | Check::RowsChange(_) => &[],
         }
+    }
+
+    /// Whether it compares with the release before.
+    pub fn compares(&self) -> bool {
+        matches!(self, Check::RowsChange(_))
     }
 
     /// The SELECT that returns the rows which break the check, and a short name. With `among`, a condition
@@ -392,6 +402,24 @@ impl Check {
                 (
                     format!("SELECT count(*) AS n FROM {table} HAVING count(*) < {low}{above}"),
                     shown,
+                )
+            }
+            Check::RowsChange(percent) => {
+                let (day, among) = match among {
+                    Some(among) => (DAY, format!(" WHERE {among}")),
+                    None => ("1", String::new()),
+                };
+                let count = |table: &str, name: &str| {
+                    format!("(SELECT {day} AS day, count(*) AS n FROM {table}{among} GROUP BY 1) AS {name}")
+                };
+                (
+                    format!(
+                        "SELECT b.day, b.n AS rows_before, coalesce(a.n, 0) AS rows_now FROM {} LEFT JOIN {} ON a.day = b.day \
+                         WHERE 100 * abs(coalesce(a.n, 0) - b.n) > {percent} * b.n",
+                        count(&format!("{LAST}.{table}"), "b"),
+                        count(table, "a"),
+                    ),
+                    format!("rows_change({percent})"),
                 )
             }
         }

@@ -198,7 +198,15 @@ impl Building<'_, '_> {
         pending: Pending,
     ) -> Result<(crate::model::Built, Vec<Finding>)> {
         let name = &model.name;
-        let built = self.patiently(builder, model, &dirt, pending).await?;
+        // days that are asked for again are built again
+        let found = match self.again.is_empty() {
+            true => builder.found(model, &pending).await?,
+            false => None,
+        };
+        let (built, said) = match found {
+            Some(built) => (built, "model_found"),
+            None => (self.patiently(builder, model, &dirt, pending).await?, "model_built"),
+        };
         self.session
             .register(name, built.table.provider(self.session.state()).await?)?;
         let (days, spans) = match &dirt {
@@ -206,8 +214,10 @@ impl Building<'_, '_> {
             Dirt::Nothing | Dirt::All => (String::new(), Vec::new()),
         };
         self.record.step("build", name, "ok", built.entry.rows, days)?;
-        self.watch.said(Message::new("model_built", &[name, &built.entry.rows]));
-        let findings = check::header(self.session, model, &spans).await?;
+        self.watch.said(Message::new(said, &[name, &built.entry.rows]));
+        let compares = model.header.checks.iter().any(|rule| rule.check.compares());
+        let is_first = !(compares && self.shows_last(name).await?);
+        let findings = check::header(self.session, model, &spans, is_first).await?;
         Ok((built, findings))
     }
 
@@ -290,6 +300,17 @@ impl Building<'_, '_> {
         Ok(entry.rows)
     }
 
+    /// Shows a table of the release before to checks that compare with it; whether there is one.
+    async fn shows_last(&self, name: &str) -> Result<bool> {
+        let Some(entry) = self.built.last.as_ref().and_then(|last| last.tables.get(name)) else {
+            return Ok(false);
+        };
+        let table = self.run.lake.table_at(name, &entry.location, entry.version).await?;
+        self.session
+            .register_last(name, table.provider(self.session.state()).await?)?;
+        Ok(true)
+    }
+
     async fn keep(&mut self, name: &str) -> Result<()> {
         let rows = self.shown(name).await?;
         self.outcome.kept += 1;
@@ -341,7 +362,14 @@ impl Building<'_, '_> {
     async fn files(&mut self) -> Result<()> {
         let (mut failed, mut total): (Vec<&CheckFile>, u64) = (Vec::new(), 0);
         for file in &self.models.checks {
-            if file.inputs.iter().all(|input| self.built.tables.contains_key(input)) {
+            let mut there = true;
+            for input in &file.inputs {
+                there &= match check::plain_name(input) {
+                    name if name == input => self.built.tables.contains_key(input),
+                    name => self.shows_last(name).await?,
+                };
+            }
+            if there {
                 total += 1;
                 let finding = check::file(self.session, file).await?;
                 if self.judge(vec![finding]) {

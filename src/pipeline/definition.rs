@@ -61,6 +61,8 @@ pub struct Wakes {
     pub check: Wake,
     /// A page could not be made.
     pub workbook: Wake,
+    /// The lake's files could not be tidied.
+    pub upkeep: Wake,
     /// Anything else, such as a run that died.
     pub run: Wake,
 }
@@ -72,6 +74,7 @@ impl Default for Wakes {
             build: Wake::BeforeDeadline,
             check: Wake::BeforeDeadline,
             workbook: Wake::BeforeDeadline,
+            upkeep: Wake::Never,
             run: Wake::Now,
         }
     }
@@ -85,9 +88,20 @@ impl Wakes {
             "build" => self.build,
             "check" => self.check,
             "workbook" => self.workbook,
+            "upkeep" => self.upkeep,
             _ => self.run,
         }
     }
+}
+
+/// Work on the lake's own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Upkeep {
+    /// Small files are put together.
+    Optimize,
+    /// What no release in keep and no pin shows goes.
+    Vacuum,
 }
 
 /// A pipeline as a person writes it.
@@ -107,6 +121,9 @@ pub struct Definition {
     /// Workbooks to render on the release.
     #[serde(default)]
     pub workbooks: Vec<String>,
+    /// What is done for the lake's files after the release, in this order.
+    #[serde(default)]
+    pub upkeep: Vec<Upkeep>,
     /// When it is due: five fields of cron in the site's zone.
     #[serde(default)]
     pub cron: Option<String>,

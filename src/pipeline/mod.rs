@@ -25,6 +25,7 @@ pub mod retry;
 pub mod run;
 pub mod schedule;
 pub mod upkeep;
+pub mod waiver;
 
 pub use definition::Definition;
 pub use plan::{Plan, Reason};

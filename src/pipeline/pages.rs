@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
 
 use crate::config::Site;
 use crate::contract::{Contract, Origin};
@@ -11,6 +12,8 @@ use crate::error::{Result, io_error};
 use crate::lake::{Lake, Release};
 use crate::message::{Language, Message};
 use crate::model::pinned;
+use crate::pipeline::waiver::{Waiver, waivers};
+use crate::time::calendar;
 use crate::workbook::{Facts, Page, Workbook};
 
 /// The product that says which counties deliver.
@@ -36,7 +39,7 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
         notes: environment_note(lake)
             .chain(origin_notes(contracts))
             .chain(held_notes(release))
-            .chain(late_notes(&session, release, limits.query_rows).await?)
+            .chain(late_notes(&session, release, &waivers(site, contracts)?, limits.query_rows).await?)
             .collect(),
     };
     workbook.run(&session, &facts, limits.query_rows).await
@@ -72,20 +75,38 @@ fn held_notes(release: &Release) -> impl Iterator<Item = [String; 2]> {
     release.held.keys().map(|model| note("note_held", &[model]))
 }
 
-/// Counties whose rows are missing are said to be: their numbers are unknown, not zero.
-async fn late_notes(session: &Session, release: &Release, limit: usize) -> Result<Vec<[String; 2]>> {
+/// Counties whose rows are missing are said to be, with the reason where it is known: their numbers are unknown,
+/// not zero.
+async fn late_notes(
+    session: &Session,
+    release: &Release,
+    waivers: &[Waiver],
+    limit: usize,
+) -> Result<Vec<[String; 2]>> {
     if !release.tables.contains_key(HEALTH) {
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT arrow_cast(county, 'Utf8'), arrow_cast(last_day, 'Utf8') FROM {HEALTH} WHERE state <> 'fresh' ORDER BY county"
+        "SELECT arrow_cast(county, 'Utf8'), arrow_cast(last_day, 'Int32'), arrow_cast(days_behind, 'Int32') FROM {HEALTH} \
+         WHERE state <> 'fresh' ORDER BY county"
     );
+    let made = release.made_at.get(..10).and_then(calendar::day).unwrap_or(i32::MAX);
     let late = session.query("pages", &sql, limit).await?;
     let mut notes = Vec::new();
     for batch in &late.batches {
-        let (counties, days) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
-        let named = counties.iter().flatten().zip(days.iter().flatten());
-        notes.extend(named.map(|(county, day)| note("note_late", &[&county, &day])));
+        let counties = batch.column(0).as_string::<i32>();
+        let (lasts, behind) = (
+            batch.column(1).as_primitive::<Int32Type>(),
+            batch.column(2).as_primitive::<Int32Type>(),
+        );
+        for ((county, last), behind) in counties.iter().flatten().zip(lasts.values()).zip(behind.values()) {
+            let covers = |waiver: &&Waiver| waiver.covers_county(county, last + 1, last + behind, made);
+            let day = calendar::date(*last).map(|date| date.to_string()).unwrap_or_default();
+            notes.push(match waivers.iter().find(covers) {
+                Some(waiver) => note("note_waived", &[&county, &day, &waiver.reason]),
+                None => note("note_late", &[&county, &day]),
+            });
+        }
     }
     Ok(notes)
 }

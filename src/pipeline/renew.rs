@@ -82,12 +82,7 @@ impl Run<'_> {
             }
             let commit = Commit {
                 batch_id: Some(mark),
-                turn: 1,
-                run_id: self.run_id.clone(),
-                fence: lease.fence(),
-                days: Vec::new(),
-                digest: None,
-                key_id: next.id(),
+                ..Commit::of(&self.run_id, lease.fence(), next.id())
             };
             crash::point("renew_table");
             rows += self

@@ -217,8 +217,15 @@ impl Run<'_> {
             (Ok(_), Ok(())) if sound => self.purge(&files, &mut record, &mut outcome).await,
             _ => Ok(()),
         };
+        let kept = match (&published, &pages) {
+            (Ok(_), Ok(())) => {
+                self.upkeep(&lease, &definition.upkeep, &contracts, &mut record, watch)
+                    .await
+            }
+            _ => Ok(()),
+        };
         let status = match (&published, &pages) {
-            (Ok(_), Ok(())) if refused.is_empty() && sound => "ok",
+            (Ok(_), Ok(())) if refused.is_empty() && sound && kept.is_ok() => "ok",
             (Ok(_), _) => "partial",
             _ => "failed",
         };
@@ -226,6 +233,7 @@ impl Run<'_> {
         let held = published?;
         pages?;
         purged?;
+        kept?;
         if let Some(error) = models_failed(std::mem::take(&mut outcome.failed)) {
             return Err(error);
         }

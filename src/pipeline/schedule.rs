@@ -24,7 +24,8 @@ use crate::pipeline::definition::{CatchUp, Days};
 use crate::pipeline::files::contracts;
 use crate::pipeline::leftovers::{Lying, leftovers};
 use crate::pipeline::record::{Act, Head, RunRecord};
-use crate::pipeline::run::Run;
+use crate::pipeline::run::{self, Run};
+use crate::pipeline::waiver::waivers;
 use crate::time::Calendar;
 
 const MINUTE: i64 = 60_000_000;
@@ -183,7 +184,14 @@ impl Job {
         if self.definition.wait_for.is_empty() || now >= until {
             return Ok(Vec::new());
         }
-        let lying = leftovers(site, lake, &contracts(site)?, now).await?;
+        let contracts = contracts(site)?;
+        let waivers = waivers(site, &contracts)?;
+        let calendar = run::calendar(site)?;
+        // what it waits for are the rows of the day before
+        let (day, today) = (calendar.day_and_hour(due - DAY), calendar.day_and_hour(now));
+        let (day, today) = (day.map_or(0, |(day, _)| day), today.map_or(0, |(day, _)| day));
+        let waived = |feed: &str| waivers.iter().any(|waiver| waiver.covers_feed(feed, day, day, today));
+        let lying = leftovers(site, lake, &contracts, now).await?;
         let mut came: BTreeSet<String> = lying
             .into_keys()
             .filter(|(_, lying)| *lying == Lying::New)
@@ -191,7 +199,10 @@ impl Job {
             .collect();
         came.extend(stored_since(site, lake, due - DAY).await?);
         let wanted = self.definition.wait_for.iter();
-        Ok(wanted.filter(|feed| !came.contains(*feed)).cloned().collect())
+        Ok(wanted
+            .filter(|feed| !came.contains(*feed) && !waived(feed))
+            .cloned()
+            .collect())
     }
 }
 

@@ -8,9 +8,12 @@ use crate::contract::Contract;
 use crate::error::Result;
 use crate::ingest::tables::layout;
 use crate::lake::upkeep::Waste;
-use crate::lake::{Commit, Compacted, Lake, Layout, Pin, Release};
+use crate::lake::{Commit, Compacted, Lake, Layout, Lease, Pin, Release};
+use crate::message::{Language, Message};
+use crate::pipeline::definition::Upkeep;
 use crate::pipeline::dirt::state;
-use crate::pipeline::run::Run;
+use crate::pipeline::record::Record;
+use crate::pipeline::run::{Run, Watch};
 use crate::time::calendar;
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -55,14 +58,19 @@ fn shown(releases: &[Release]) -> Kept {
 }
 
 impl Run<'_> {
-    /// Finds what no release in keep and no pin shows, and removes it unless this is a `trial`; under the site lease, so
-    /// that nobody is writing.
+    /// Finds what no release in keep and no pin shows, and removes it unless this is a `trial`; under the site
+    /// lease, so that nobody is writing.
     ///
     /// # Errors
     /// `Conflict` where the lease is held; as the store fails.
     pub async fn sweep(&self, trial: bool) -> Result<Vec<Waste>> {
+        let wait = self.site.settings.limits.lease_wait_seconds;
+        let lease = self.lake.lease("site", wait).await?;
+        self.swept(&lease, trial).await
+    }
+
+    async fn swept(&self, _held: &Lease, trial: bool) -> Result<Vec<Waste>> {
         let limits = &self.site.settings.limits;
-        let _lease = self.lake.lease("site", limits.lease_wait_seconds).await?;
         let now = self.clock.now() / 1_000;
         let since = now - limits.keep_days * DAY_MILLIS;
         let mut views = vec![self.lake.published()];
@@ -116,7 +124,17 @@ impl Run<'_> {
     ) -> Result<Vec<(String, Compacted)>> {
         let wait = self.site.settings.limits.lease_wait_seconds;
         let lease = self.lake.lease("site", wait).await?;
-        let commit = Commit::of(&self.run_id, lease.fence(), self.key.id());
+        self.compacted(&lease, contracts, names, trial).await
+    }
+
+    async fn compacted(
+        &self,
+        held: &Lease,
+        contracts: &[Contract],
+        names: &[String],
+        trial: bool,
+    ) -> Result<Vec<(String, Compacted)>> {
+        let commit = Commit::of(&self.run_id, held.fence(), self.key.id());
         let mut found = Vec::new();
         for name in self.lake.table_names().await? {
             let wanted = names.is_empty() || names.contains(&name);
@@ -131,6 +149,44 @@ impl Run<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// The upkeep of a pipeline, a step each; a step that fails leaves what it did.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub(super) async fn upkeep(
+        &self,
+        lease: &Lease,
+        wanted: &[Upkeep],
+        contracts: &[Contract],
+        record: &mut Record<'_>,
+        watch: &dyn Watch,
+    ) -> Result<()> {
+        for work in wanted {
+            let (name, done) = match work {
+                Upkeep::Optimize => {
+                    let done = self.compacted(lease, contracts, &[], false).await;
+                    let files = |done: Vec<(String, Compacted)>| done.iter().map(|(_, done)| done.files).sum::<u64>();
+                    ("optimize", done.map(files))
+                }
+                Upkeep::Vacuum => {
+                    let done = self.swept(lease, false).await;
+                    ("vacuum", done.map(|done| done.iter().map(|waste| waste.files).sum()))
+                }
+            };
+            match done {
+                Ok(files) => {
+                    record.step("upkeep", name, "ok", files, String::new())?;
+                    watch.said(Message::new("upkeep_done", &[&name, &files]));
+                }
+                Err(error) => {
+                    record.step("upkeep", name, "failed", 0, error.render(Language::English))?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_fenghuo");
 const TABLES: [&str; 4] = ["source.call", "source.visit", "ops.ingest", "ops.reject"];
 
 /// A site with contracts of calls and of visits; a visit has a long note.
-fn site() -> TempDir {
+pub fn site() -> TempDir {
     let (dir, contracts) = bare_site();
     for (name, note) in [("call", ""), ("visit", "note = { protect = \"public\" }\n")] {
         let contract = format!(
@@ -120,14 +120,14 @@ fn accounted(state: &State) {
 }
 
 /// The same site in another folder.
-fn again(site: &Path) -> TempDir {
+pub fn again(site: &Path) -> TempDir {
     let dir = folder();
     copy(site, dir.path());
     dir
 }
 
 /// A site with files of both contracts that are stored.
-fn stored() -> TempDir {
+pub fn stored() -> TempDir {
     let dir = site();
     put(dir.path(), "call/old.csv", &calls(0..40));
     put(dir.path(), "visit/old.csv", &visits(0..20));
@@ -136,15 +136,15 @@ fn stored() -> TempDir {
 }
 
 /// A site with files to read: its rows before that, and after an undisturbed ingest.
-struct Trial {
-    base: TempDir,
+pub struct Trial {
+    pub base: TempDir,
     before: State,
     after: State,
 }
 
 impl Trial {
     /// New files of both contracts, in a site with stored ones or without a lake.
-    fn new(base: TempDir) -> Trial {
+    pub fn new(base: TempDir) -> Trial {
         put(base.path(), "call/new.csv", &calls(100..260));
         put(base.path(), "visit/new.csv", &visits(100..400));
         Trial::of(base)
@@ -191,7 +191,7 @@ impl Trial {
 
     /// One fault after another, each on a site of its own: an ingest under it, its end, a rerun. The number
     /// of ingests that ended in an error, or `None` where the fault cannot be made here.
-    fn sweep(&self, faults: &[u64], under: impl Fn(&Path, u64) -> Option<Hurt>) -> Option<usize> {
+    pub fn sweep(&self, faults: &[u64], under: impl Fn(&Path, u64) -> Option<Hurt>) -> Option<usize> {
         let (mut errors, mut wrong) = (0, Vec::new());
         for number in faults {
             let dir = again(self.base.path());
@@ -227,7 +227,7 @@ impl Trial {
 }
 
 /// The end of an ingest, and the disk that it wrote to.
-type Hurt = (Output, Option<Mounted>);
+pub type Hurt = (Output, Option<Mounted>);
 
 /// One ingest under a limit of so many blocks a file.
 fn limited(site: &Path, blocks: u64) -> Option<Hurt> {
@@ -260,11 +260,11 @@ fn done(program: &str, arguments: &[&str], path: &Path) -> bool {
 }
 
 /// A small file system in a folder, until dropped.
-struct Mounted(PathBuf);
+pub struct Mounted(pub PathBuf);
 
 impl Mounted {
     /// `None` where this process may not mount.
-    fn new(at: PathBuf) -> Option<Mounted> {
+    pub fn new(at: PathBuf) -> Option<Mounted> {
         std::fs::create_dir_all(&at).expect("a folder");
         let mounted = done("mount", &["-t", "tmpfs", "-o", "size=8m", "tmpfs"], &at);
         if !mounted {

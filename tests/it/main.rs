@@ -33,6 +33,7 @@ mod pull;
 mod schedule;
 mod sites;
 mod sources;
+mod store_faults;
 mod support;
 mod tidy;
 mod town;

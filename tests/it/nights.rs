@@ -291,6 +291,165 @@ fn killed_runs_leave_nothing_mixed_and_nothing_lost() {
     assert!(cut_off > 0, "no kill fell into a run");
 }
 
+#[test]
+fn what_a_killed_run_built_is_not_built_again() {
+    let mut city = town();
+    let path = city.path();
+    let kill = |city: &City| {
+        let killed = fenghuo()
+            .args(["--site", &city.path(), "run", "nightly"])
+            .env("FENGHUO_CRASH_POINT", "before_release")
+            .output()
+            .expect("starts");
+        assert_eq!(killed.status.code(), None, "{}", text(&killed.stderr));
+    };
+    let rerun = || {
+        let said = text(&run(&["--site", &path, "--lang", "en", "run", "nightly"]).stderr);
+        let built = said
+            .lines()
+            .filter(|line| line.ends_with(" rows") && !line.contains('→'))
+            .count();
+        let found = said
+            .lines()
+            .filter(|line| line.contains("built by a run before"))
+            .count();
+        (built, found, said)
+    };
+    kill(&city);
+    let (built, found, said) = rerun();
+    assert!(built == 0 && found > 10, "{said}");
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+    // by days too; a new file makes what was built on older rows worth nothing
+    city.calls("d1.csv", &[FIRST_DAY + 3], 20);
+    kill(&city);
+    city.calls("d2.csv", &[FIRST_DAY + 3], 10);
+    let (built, _, said) = rerun();
+    assert!(built > 5, "{said}");
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+    city.calls("d3.csv", &[FIRST_DAY + 1], 10);
+    kill(&city);
+    let (built, found, said) = rerun();
+    assert!(built == 0 && found > 5, "{said}");
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+}
+
+#[test]
+fn a_check_compares_with_the_last_release() {
+    let mut city = town();
+    let site = city.site.path().to_owned();
+    let model = site.join("sql/core/alarm.sql");
+    let written = std::fs::read_to_string(&model).expect("a model");
+    let checked = written.replacen("\n-- @grain", "\n-- @check rows_change(40)\n-- @grain", 1);
+    assert_ne!(checked, written);
+    std::fs::write(&model, checked).expect("a model");
+    let shrinks = "-- 电话不应变少。 Calls do not grow fewer.\n-- @check warn\nSELECT a.n AS now, b.n AS before\n\
+                   FROM (SELECT count(*) AS n FROM core.alarm) AS a\n\
+                   CROSS JOIN (SELECT count(*) AS n FROM last.core.alarm) AS b\nWHERE a.n < b.n\n";
+    std::fs::write(site.join("sql/check/fewer.sql"), shrinks).expect("a check");
+    // a first release has nothing to be compared with, and a new day nothing on its day
+    city.night();
+    city.calls("d1.csv", &[FIRST_DAY + 3], 20);
+    city.night();
+    let found = |name: &str| -> Vec<Value> {
+        rows(
+            &site,
+            &format!("SELECT \"rows\" AS n, status FROM ops.check WHERE \"check\" = '{name}' ORDER BY run_id"),
+        )
+    };
+    assert_eq!(found("fewer.sql").len(), 1, "{:?}", found("fewer.sql"));
+    let calls = city.alarms.get_mut("d1.csv").expect("a file");
+    calls.truncate(13);
+    city.write("d1.csv");
+    city.night();
+    let warned = found("fewer.sql");
+    assert_eq!(
+        warned.last().map(|row| row["n"].clone()),
+        Some(Value::from(1)),
+        "{warned:?}"
+    );
+    city.alarms.get_mut("d1.csv").expect("a file").truncate(6);
+    city.write("d1.csv");
+    let output = run(&["--site", &city.path(), "--lang", "en", "run", "nightly"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("rows_change(40)"),
+        "{}",
+        text(&output.stderr)
+    );
+    let shown = "SELECT count(*) AS n FROM core.alarm";
+    assert_eq!(rows(&site, shown)[0]["n"], 103, "the branch was not held");
+    // a model may not look back
+    let model = site.join("sql/mart/before.sql");
+    std::fs::write(
+        &model,
+        "-- 前。 Before.\n-- @grain alarm_id\nSELECT alarm_id FROM last.core.alarm\n",
+    )
+    .expect("a model");
+    assert_eq!(run(&["--site", &city.path(), "run", "nightly"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_window_that_is_known_to_be_absent_is_waived_until_its_end() {
+    let city = town();
+    city.night();
+    let at = |day: &str| {
+        run(&[
+            "--site",
+            &city.path(),
+            "--lang",
+            "en",
+            "freshness",
+            "--at",
+            day,
+            "--output",
+            "json",
+        ])
+    };
+    assert_eq!(at("2025-03-07").status.code(), Some(1));
+    let folder = city.site.path().join("pipelines/waivers");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let waive = |name: &str, what: &str, until: &str| {
+        let waiver = format!(
+            "{what}\nfirst = \"2025-03-05\"\nlast = \"2025-03-07\"\nreason = \"the line was cut\"\nby = \"duty desk\"\nuntil = \"{until}\"\n"
+        );
+        std::fs::write(folder.join(format!("{name}.toml")), waiver).expect("a waiver");
+    };
+    let behind: Value = serde_json::from_slice(&at("2025-03-07").stdout).expect("JSON");
+    let behind: Vec<(String, String)> = behind
+        .as_array()
+        .expect("rows")
+        .iter()
+        .filter(|row| !matches!(word(row, "state").as_str(), "" | "fresh"))
+        .map(|row| (word(row, "what"), word(row, "name")))
+        .collect();
+    assert!(behind.len() >= 4, "{behind:?}");
+    for (what, name) in &behind {
+        waive(&format!("{what}-{name}"), &format!("{what} = \"{name}\""), "2025-03-20");
+    }
+    let waived = at("2025-03-07");
+    let said: Value = serde_json::from_slice(&waived.stdout).expect("JSON");
+    assert_eq!(waived.status.code(), Some(0), "{said}");
+    let reasons = said
+        .as_array()
+        .expect("rows")
+        .iter()
+        .filter(|row| row["waived"] == "the line was cut");
+    assert_eq!(reasons.count(), behind.len());
+    // a day more than was waived is behind again, and so is everything after the waiver's end
+    assert_eq!(at("2025-03-08").status.code(), Some(1));
+    let (what, name) = &behind[0];
+    waive(&format!("{what}-{name}"), &format!("{what} = \"{name}\""), "2025-03-06");
+    assert_eq!(at("2025-03-07").status.code(), Some(1));
+    let doctor = text(&run(&["--site", &city.path(), "--lang", "en", "doctor"]).stdout);
+    assert!(doctor.contains("waivers") && doctor.contains("expired"), "{doctor}");
+    waive("wrong", "feed = \"alrm\"", "soon");
+    let wrong = text(&run(&["--site", &city.path(), "--lang", "en", "freshness"]).stderr);
+    assert!(
+        wrong.contains("wrong.toml:1") && wrong.contains("`alarm`") && wrong.contains("soon"),
+        "{wrong}"
+    );
+}
+
 /// A run that has begun.
 fn begun(city: &City) -> Child {
     let night = begin(city.site.path());

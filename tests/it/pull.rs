@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU16, AtomicUsize, Ordering};
 
 use crate::support::{bare_site, folder, run, select, text};
 
@@ -35,6 +35,19 @@ fn as_owner(command: &str) -> Command {
     shell
 }
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// A folder that the owner of a server may write into.
+fn open_folder() -> tempfile::TempDir {
+    let folder = folder();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), open).expect("a mode");
+    folder
+}
+
 impl Server {
     fn start() -> Option<Server> {
         let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
@@ -49,23 +62,47 @@ impl Server {
             println!("SKIPPED: PostgreSQL is absent; tests/run installs it");
             return None;
         };
-        let folder = folder();
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-        std::fs::set_permissions(folder.path(), open).expect("a mode");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .expect("a port")
-            .local_addr()
-            .expect("an address")
-            .port();
-        let at = folder.path().display();
-        let start = format!(
-            "printf 'a word of the test' > {at}/word && {0}/initdb -D {at}/data -U owner -A scram-sha-256 --pwfile {at}/word -E UTF8 --no-sync >/dev/null \
-             && {0}/pg_ctl -D {at}/data -w -l {at}/log -o '-p {port} -k {at} -c fsync=off -c listen_addresses=127.0.0.1' start >/dev/null",
-            bin.display()
+        let (folder, port) = (open_folder(), free_port());
+        let server = Server { folder, bin, port };
+        server.owner(
+            "printf 'a word of the test' > {at}/word && {bin}/initdb -D {at}/data -U owner -A scram-sha-256 --pwfile {at}/word \
+             -E UTF8 --no-sync >/dev/null",
         );
-        let output = as_owner(&start).output().expect("a shell");
+        server.up();
+        Some(server)
+    }
+
+    /// Runs a command as the owner; `{at}` is its folder, `{bin}` that of the programs, `{port}` its port.
+    fn owner(&self, command: &str) {
+        let command = command
+            .replace("{at}", &self.folder.path().display().to_string())
+            .replace("{bin}", &self.bin.display().to_string())
+            .replace("{port}", &self.port.to_string());
+        let output = as_owner(&command).output().expect("a shell");
         assert!(output.status.success(), "{}", text(&output.stderr));
-        Some(Server { folder, bin, port })
+    }
+
+    fn up(&self) {
+        self.owner(
+            "{bin}/pg_ctl -D {at}/data -w -l {at}/log -o '-p {port} -k {at} -c fsync=off -c listen_addresses=127.0.0.1' start \
+             >/dev/null",
+        );
+    }
+
+    /// A server that follows this one.
+    fn replica(&self) -> Server {
+        let replica = Server {
+            folder: open_folder(),
+            bin: self.bin.clone(),
+            port: free_port(),
+        };
+        replica.owner(&format!(
+            "PGPASSWORD='a word of the test' {{bin}}/pg_basebackup -h 127.0.0.1 -p {} -U owner -D {{at}}/data -R --no-sync \
+             -c fast && chmod 700 {{at}}/data",
+            self.port
+        ));
+        replica.up();
+        replica
     }
 
     fn sql(&self, sql: &str) -> String {
@@ -114,6 +151,8 @@ struct Proxy {
     /// Bytes from the server until the cut; negative passes everything.
     allowance: Arc<AtomicI64>,
     connections: Arc<AtomicUsize>,
+    /// The port of the server that answers.
+    server: Arc<AtomicU16>,
 }
 
 impl Proxy {
@@ -122,12 +161,13 @@ impl Proxy {
         let port = listener.local_addr().expect("an address").port();
         let allowance = Arc::new(AtomicI64::new(-1));
         let connections = Arc::new(AtomicUsize::new(0));
-        let (rule, count) = (allowance.clone(), connections.clone());
+        let server = Arc::new(AtomicU16::new(server));
+        let (rule, count, answers) = (allowance.clone(), connections.clone(), server.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 count.fetch_add(1, Ordering::SeqCst);
                 let allowed = rule.load(Ordering::SeqCst);
-                let upstream = TcpStream::connect(("127.0.0.1", server)).expect("the server");
+                let upstream = TcpStream::connect(("127.0.0.1", answers.load(Ordering::SeqCst))).expect("the server");
                 let (mut from, mut to) = (
                     client.try_clone().expect("a stream"),
                     upstream.try_clone().expect("a stream"),
@@ -153,6 +193,7 @@ impl Proxy {
             port,
             allowance,
             connections,
+            server,
         }
     }
 }
@@ -330,4 +371,91 @@ fn what_a_pull_may_not_have_stops_it_and_is_named() {
     std::fs::write(&contract, far).expect("a contract");
     let (_, said) = ingest(&at);
     assert!(said.contains("the line is encrypted"), "{said}");
+}
+
+#[test]
+fn a_replica_that_lags_takes_nothing_back() {
+    let Some(server) = Server::start() else { return };
+    server.sql(TABLE);
+    let replica = server.replica();
+    let proxy = Proxy::to(server.port);
+    let (site, at) = site(proxy.port, "");
+    let ingest = |from: &Server| {
+        proxy.server.store(from.port, Ordering::SeqCst);
+        let output = run(&["--site", &at, "--lang", "en", "--quiet", "ingest"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    ingest(&server);
+    same(site.path(), &server, "the first pull");
+    // the replica stops following; rows of the last minutes change and come, and are pulled
+    replica.sql("SELECT pg_wal_replay_pause()");
+    server.sql(
+        "UPDATE alarm SET category = 'edited', updated_at = '2025-02-01'::timestamp + interval '40001 seconds' WHERE alarm_no LIKE 'A3999%'; \
+         INSERT INTO alarm VALUES ('D1', '2025-03-01 00:00+08', 'd', 1, 'x', true, '2025-02-01'::timestamp + interval '40002 seconds')",
+    );
+    ingest(&server);
+    same(site.path(), &server, "before the replica answers");
+    // the replica answers: it has the edited rows as they were, and has never heard of the new one
+    assert_eq!(
+        replica
+            .sql("SELECT count(*) FROM alarm WHERE category = 'edited' OR alarm_no = 'D1'")
+            .trim(),
+        "0"
+    );
+    ingest(&replica);
+    same(site.path(), &server, "while the replica lags");
+    ingest(&replica);
+    // it follows again, and has rows that its first answers lacked
+    server.sql("INSERT INTO alarm VALUES ('D2', '2025-03-01 00:00+08', 'd', 1, 'x', true, '2025-02-01'::timestamp + interval '39990 seconds')");
+    replica.sql("SELECT pg_wal_replay_resume()");
+    let since = std::time::Instant::now();
+    while replica.sql("SELECT count(*) FROM alarm WHERE alarm_no = 'D2'").trim() != "1" {
+        assert!(since.elapsed().as_secs() < 60, "the replica does not follow");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    ingest(&replica);
+    same(site.path(), &server, "after the replica caught up");
+}
+
+#[test]
+fn a_line_is_encrypted_for_the_authority_that_is_named() {
+    let Some(server) = Server::start() else { return };
+    server.sql(TABLE);
+    server.owner(
+        "cd {at} && for who in city other; do openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$who-authority \
+           -keyout $who.key -out $who.pem; done 2>/dev/null \
+         && openssl req -newkey rsa:2048 -nodes -subj /CN=database -keyout data/server.key -out server.csr 2>/dev/null \
+         && printf 'subjectAltName=DNS:localhost' > names \
+         && openssl x509 -req -in server.csr -CA city.pem -CAkey city.key -CAcreateserial -days 2 -extfile names \
+           -out data/server.crt 2>/dev/null && chmod 644 *.pem",
+    );
+    server.sql("ALTER SYSTEM SET ssl = on");
+    server.sql("SELECT pg_reload_conf()");
+    let secret = server.folder.path();
+    let (site, at) = site(server.port, "ca_file = \"keys/authority.pem\"");
+    let contract = site.path().join("pipelines/contracts/pulled.toml");
+    let written = std::fs::read_to_string(&contract).expect("a contract");
+    let ingest = |host: &str, authority: &str| {
+        std::fs::write(&contract, written.replace("127.0.0.1", host)).expect("a contract");
+        std::fs::copy(secret.join(authority), site.path().join("keys/authority.pem")).expect("a certificate");
+        let output = run(&["--site", &at, "--lang", "en", "--quiet", "ingest"]);
+        (output.status.code(), text(&output.stderr))
+    };
+    // another authority, or a name that the certificate lacks: no row is asked for
+    for (host, authority, reason) in [
+        ("localhost", "other.pem", "UnknownIssuer"),
+        ("127.0.0.1", "city.pem", "certificate"),
+    ] {
+        let (code, said) = ingest(host, authority);
+        assert_eq!(code, Some(6), "{said}");
+        assert!(said.contains(reason), "{said}");
+        assert!(select(site.path(), "source.pulled", "SELECT 1 FROM source.pulled").is_empty());
+    }
+    server.sql("ALTER SYSTEM SET log_connections = on");
+    server.sql("SELECT pg_reload_conf()");
+    let (code, said) = ingest("localhost", "city.pem");
+    assert_eq!(code, Some(0), "{said}");
+    same(site.path(), &server, "over an encrypted line");
+    let log = std::fs::read_to_string(secret.join("log")).unwrap_or_default();
+    assert!(log.contains("SSL enabled"), "{log}");
 }

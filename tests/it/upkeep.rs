@@ -116,6 +116,52 @@ fn small_files_are_put_together_and_the_next_night_builds_nothing_for_it() {
 }
 
 #[test]
+fn a_log_is_tidied_and_what_was_stored_is_known() {
+    let mut city = City::new(23);
+    limits(&city, "orphan_hours = 0\nkeep_days = 0");
+    for file in 0..24 {
+        city.calls(&format!("d{file}.csv"), &[FIRST_DAY, FIRST_DAY + 1], 4);
+    }
+    city.answers("a0", FIRST_DAY + 2);
+    city.night();
+    let log = city.site.path().join("lake/tables/source/alarm/1/_delta_log");
+    let commits = || {
+        let entries = std::fs::read_dir(&log).expect("a log").flatten();
+        entries
+            .filter(|entry| entry.path().extension().is_some_and(|end| end == "json"))
+            .count()
+    };
+    assert_eq!(commits(), 25);
+    // the upkeep of the standard site
+    ok(&["--site", &city.path(), "run", "weekly"]);
+    let steps = rows(
+        city.site.path(),
+        "SELECT name, status FROM ops.step WHERE kind = 'upkeep' ORDER BY name",
+    );
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| word(step, "name") + " " + &word(step, "status"))
+        .collect();
+    assert_eq!(steps, ["optimize ok", "vacuum ok"]);
+    assert!(commits() < 10, "{} commits", commits());
+    // a file that comes again under another name is known, and nights go on
+    let inbox = city.site.path().join("inbox/alarm");
+    std::fs::copy(inbox.join("d3.csv"), inbox.join("e3.csv")).expect("a copy");
+    city.correct();
+    city.calls("d30.csv", &[FIRST_DAY + 1], 5);
+    city.night();
+    let again = select(
+        city.site.path(),
+        "ops.ingest",
+        "SELECT file, action FROM ops.ingest WHERE file = 'inbox/alarm/e3.csv'",
+    );
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert_eq!(word(&again[0], "action"), "received_again");
+    std::fs::remove_file(inbox.join("e3.csv")).expect("a file");
+    assert_eq!(digests(city.site.path()), from_scratch(city.site.path()));
+}
+
+#[test]
 fn one_call_is_erased_from_every_version_and_stays_away() {
     let mut city = City::new(22);
     city.calls("d0.csv", &[FIRST_DAY, FIRST_DAY + 1], 40);
