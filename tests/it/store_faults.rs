@@ -197,7 +197,7 @@ fn a_spill_into_a_full_disk_holds_its_branch_and_a_rerun_goes_on() {
     let said = std::fs::read_to_string(&settings).expect("settings");
     std::fs::write(
         &settings,
-        said.replace("[limits]\n", "[limits]\nquery_memory_mebibytes = 24\n"),
+        said.replace("[limits]\n", "[limits]\nquery_memory_mebibytes = 96\n"),
     )
     .expect("settings");
     city.calls("d0.csv", &[FIRST_DAY, FIRST_DAY + 1], 150);
