@@ -6,17 +6,20 @@ WITH cell AS (
   FROM mart.alarm_cell_day
   GROUP BY cell
 ),
-near AS (
-  SELECT
-    c.cell,
-    p.name_zh,
-    p.name_en,
-    p.lon,
-    p.lat,
-    distance_metres(p.lon, p.lat, c.lon, c.lat) AS metres
+place AS (
+  SELECT county, name_zh, name_en, lon, lat, row_number() OVER (ORDER BY place_no) AS number FROM ref.place_name
+),
+nearest AS (
+  -- distance in millimetres and the place in one number: its minimum needs no sorting; 2^20 places are more than a city names
+  SELECT c.cell, min(CAST(round(distance_metres(p.lon, p.lat, c.lon, c.lat) * 1000) AS BIGINT) * 1048576 + p.number) AS best
   FROM cell AS c
-  JOIN ref.place_name AS p ON p.county = c.county
-  QUALIFY row_number() OVER (PARTITION BY c.cell ORDER BY distance_metres(p.lon, p.lat, c.lon, c.lat), p.place_no) = 1
+  JOIN place AS p ON p.county = c.county
+  GROUP BY c.cell
+),
+near AS (
+  SELECT n.cell, p.name_zh, p.name_en, p.lon, p.lat, CAST(n.best / 1048576 AS DOUBLE) / 1000 AS metres
+  FROM nearest AS n
+  JOIN place AS p ON p.number = n.best % 1048576
 )
 SELECT
   c.cell,

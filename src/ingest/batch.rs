@@ -476,10 +476,15 @@ impl<'a> Ingest<'a> {
                 found.ok_or_else(|| fail(Kind::Missing, "table_missing", &[&name]))?
             }
         };
-        if let Ok(mut opened) = self.opened.lock() {
-            opened.insert(name.to_owned(), table.clone());
-        }
+        self.keep(&table);
         Ok(table)
+    }
+
+    /// Keeps a handle for the next file.
+    fn keep(&self, table: &Table) {
+        if let Ok(mut opened) = self.opened.lock() {
+            opened.insert(table.name().to_owned(), table.clone());
+        }
     }
 
     /// The three commits of a batch, in the order that lets a rerun complete what is missing.
@@ -517,6 +522,7 @@ impl<'a> Ingest<'a> {
         } else {
             table.exchange(&exchange.partitions, exchange.staged, &commit).await?
         };
+        self.keep(table);
         crash::point("after_source");
         if let Some(history) = &mut self.history {
             history.push(Past {
@@ -544,6 +550,7 @@ impl<'a> Ingest<'a> {
         stage.write(batch).await?;
         let staged = stage.finish().await?;
         table.append(staged, commit).await?;
+        self.keep(&table);
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ mod stage;
 mod stats;
 mod store;
 pub mod table;
+mod transactions;
 pub mod upkeep;
 
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::error::{Kind, Result, fail};
 use crate::lake::shape::same_columns;
+use crate::lake::transactions::Transactions;
 use crate::lake::{Lake, Table, store_error, table_error};
 
 impl Lake {
@@ -168,6 +169,7 @@ impl Lake {
             name: name.to_owned(),
             location: location.to_owned(),
             inner,
+            transactions: Transactions::default(),
         })
     }
 }

@@ -25,6 +25,7 @@ use serde_json::Value;
 use crate::error::{Kind, Result, fail};
 use crate::lake::encode::{self, Layout};
 use crate::lake::stage::{self, Stage, Staged};
+use crate::lake::transactions::Transactions;
 use crate::lake::{days, store_error, table_error};
 
 /// An opened table at one version.
@@ -33,6 +34,7 @@ pub struct Table {
     pub(super) name: String,
     pub(super) location: String,
     pub(super) inner: DeltaTable,
+    pub(super) transactions: Transactions,
 }
 
 /// What a commit says about itself, besides its rows.
@@ -190,14 +192,7 @@ impl Table {
     /// # Errors
     /// `Unavailable` where the log cannot be read.
     pub async fn state_of(&self, batch_id: &str) -> Result<i64> {
-        let failed = |cause| table_error(&self.name, cause);
-        let state = self.inner.snapshot().map_err(failed)?;
-        let log = self.inner.log_store();
-        let version = state
-            .transaction_version(log.as_ref(), self.transaction(batch_id))
-            .await
-            .map_err(failed)?;
-        Ok(version.unwrap_or(0))
+        self.transaction_version(&self.transaction(batch_id)).await
     }
 
     fn transaction(&self, batch_id: &str) -> String {
@@ -274,6 +269,15 @@ impl Table {
     /// # Errors
     /// `Unavailable` where the log cannot be read.
     pub async fn refresh(&mut self) -> Result<()> {
+        // commits are numbered without a gap; the library lists the log to find that there is no other
+        if let Some(version) = self.inner.version() {
+            let next = object_store::path::Path::from(format!("_delta_log/{:020}.json", version + 1));
+            match self.inner.log_store().object_store(None).head(&next).await {
+                Err(object_store::Error::NotFound { .. }) => return Ok(()),
+                Err(cause) => return Err(store_error(&self.name, cause)),
+                Ok(_) => {}
+            }
+        }
         let updated = self.inner.update_state().await;
         updated.map_err(|cause| table_error(&self.name, cause))
     }
@@ -426,12 +430,12 @@ impl Table {
             },
         };
         let snapshot = self.inner.snapshot().map_err(failed)?.snapshot().clone();
-        CommitBuilder::from(properties)
+        let done = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(&snapshot), self.inner.log_store(), operation)
             .await
             .map_err(failed)?;
-        self.inner.update_state().await.map_err(failed)?;
+        self.inner.state = Some(done.snapshot);
         Ok(self.version())
     }
 
