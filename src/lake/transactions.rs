@@ -201,8 +201,9 @@ mod tests {
     async fn by_library(table: &Table, batch: &str) -> i64 {
         let snapshot = table.inner.snapshot().expect("a snapshot");
         let name = format!("fenghuo/source.t/{batch}");
-        let version = snapshot.transaction_version(table.inner.log_store().as_ref(), name);
-        version.await.expect("a log").unwrap_or(0)
+        let log = table.inner.log_store();
+        let version = snapshot.transaction_version(log.as_ref(), name).await;
+        version.expect("a log").unwrap_or(0)
     }
 
     #[tokio::test]
