@@ -26,6 +26,7 @@ pub mod engine; // 6  query sessions, the taint walk
 pub mod model; // 7  SELECTs in order, checked and built
 
 pub mod ingest; // 8  source files to source tables
+pub mod share; // 8  what leaves, through the gate
 pub mod workbook; // 8  Markdown with SQL becomes a page
 
 pub mod pipeline; // 9  definition, plan, run, release

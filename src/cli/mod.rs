@@ -26,6 +26,7 @@ mod run;
 mod schedule;
 mod schema;
 mod score;
+mod share;
 mod status;
 mod table;
 mod test;
@@ -83,6 +84,7 @@ enum Command {
     Purge(purge::Args),
     Query(query::Args),
     Release(release::Args),
+    Share(share::Args),
     Table(table::Args),
     Test(test::Args),
     Workbook(workbook::Args),
@@ -238,6 +240,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Schedule(args) => schedule::run(args, site, printer).await,
         Command::Lineage(args) => lineage::run(args, at, printer).await,
         Command::Query(args) => query::run(args, at, printer).await,
+        Command::Share(args) => share::run(args, site, printer).await,
         Command::Release(args) => release::run(args, at, printer).await,
         Command::Table(args) => table::run(args, site, printer).await,
         Command::Test(args) => test::run(args, site, printer).await,

@@ -8,6 +8,7 @@ use crate::contract::file::ContractFile;
 use crate::error::{Kind, Result, fail};
 use crate::pipeline::Definition;
 use crate::pipeline::waiver::WaiverFile;
+use crate::share::definition::ShareFile;
 
 /// Print the JSON Schema of a file
 #[derive(Debug, clap::Args)]
@@ -27,6 +28,8 @@ enum File {
     Pipeline,
     /// pipelines/waivers/*.toml
     Waiver,
+    /// pipelines/shares/*.toml
+    Share,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
@@ -34,6 +37,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         File::Settings => schemars::schema_for!(Settings),
         File::Contract => schemars::schema_for!(ContractFile),
         File::Pipeline => schemars::schema_for!(Definition),
+        File::Share => schemars::schema_for!(ShareFile),
         File::Waiver => schemars::schema_for!(WaiverFile),
     };
     let text =

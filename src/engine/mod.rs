@@ -8,6 +8,6 @@ pub mod taint;
 mod traps;
 mod unnest;
 
-pub use session::{Bounds, Session, references};
+pub use session::{Bounds, Rows, Session, references};
 pub use taint::{Class, Classes};
 pub use traps::traps;

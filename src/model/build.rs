@@ -84,6 +84,17 @@ impl<'a> Builder<'a> {
         Ok(plan)
     }
 
+    /// Plans a SELECT whose rows leave the city: nothing that is protected may be in them.
+    ///
+    /// # Errors
+    /// As [`Builder::plan`].
+    pub async fn outgoing(&self, path: &str, sql: &str) -> Result<Rows> {
+        let plan = self.session.plan(path, sql).await?;
+        rules::steady(path, sql, &traps(&plan))?;
+        rules::tokens(path, sql, &taint::walk(&plan, &self.classes), false)?;
+        self.session.stream(path, sql, plan).await
+    }
+
     /// A label or grain of a column that the model does not have is a slip of the pen.
     fn labels(&self, model: &Model, plan: &LogicalPlan) -> Result<()> {
         use crate::config::text;

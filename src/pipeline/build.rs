@@ -18,7 +18,8 @@ use crate::pipeline::dirt::{Dirt, Ground};
 use crate::pipeline::environment::Base;
 use crate::pipeline::plan::{Plan, Reason, Step, is_source, tables};
 use crate::pipeline::record::Record;
-use crate::pipeline::run::{Outcome, Request, Run, Watch, parameters, unknown_origin};
+use crate::pipeline::run::{Outcome, Request, Run, Watch, calendar, parameters, unknown_origin};
+use crate::share::{Published, Publisher, Share};
 
 /// What the models of a run came to.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ pub(super) struct Part<'a> {
     pub definition: &'a Definition,
     pub models: &'a Models,
     pub contracts: &'a [Contract],
+    pub shares: &'a [Share],
     pub request: &'a Request,
 }
 
@@ -70,6 +72,7 @@ impl Run<'_> {
             definition,
             models,
             contracts,
+            shares,
             request,
         } = part;
         let parameters = parameters(self.site);
@@ -90,7 +93,8 @@ impl Run<'_> {
         let session = Session::new(Bounds::from(&self.site.settings.limits))?;
         let mut tables = tables(last.as_ref(), &sources);
         // a model whose file is gone leaves the release; one outside this pipeline stays as it is
-        tables.retain(|name, _| is_source(name) || models.get(name).is_some());
+        let is_share = |name: &str| shares.iter().any(|share| share.table() == name);
+        tables.retain(|name, _| is_source(name) || models.get(name).is_some() || is_share(name));
         let stands = |name: &str| sources.contains_key(name) || (!is_source(name) && !builds(name));
         for (name, entry) in tables.iter().filter(|(name, _)| stands(name)) {
             let table = self.lake.table_at(name, &entry.location, entry.version).await?;
@@ -132,6 +136,11 @@ impl Run<'_> {
             }
         }
         building.files().await?;
+        // an environment is a trial, and nothing leaves it
+        if self.lake.environment().is_none() {
+            let wanted: Vec<&Share> = shares.iter().filter(|share| definition.shares(&share.name)).collect();
+            building.shares(&builder, &wanted).await?;
+        }
         Ok(building.built)
     }
 }
@@ -355,6 +364,85 @@ impl Building<'_, '_> {
             self.record.checks.push(finding);
         }
         holds
+    }
+
+    /// The shares, from tables that nothing holds; one that cannot be published stays as it was.
+    async fn shares(&mut self, builder: &Builder<'_>, shares: &[&Share]) -> Result<()> {
+        let run = self.run;
+        let now = run.clock.now();
+        let today = calendar(run.site)?.day_and_hour(now).map_or(0, |(day, _)| day);
+        let publisher = Publisher {
+            lake: run.lake,
+            bounds: Bounds::from(&run.site.settings.limits),
+            commit: Commit::of(&run.run_id, self.record.fence(), run.key.id()),
+            now,
+        };
+        for share in shares {
+            let table = share.table();
+            if let Some(why) = share.state(today) {
+                // what nobody approves, or no longer, is not there
+                self.built.tables.remove(&table);
+                self.record.step("share", &share.name, "off", 0, why.to_owned())?;
+                continue;
+            }
+            if let Some(missing) = share
+                .inputs
+                .iter()
+                .find(|input| !self.built.tables.contains_key(*input))
+            {
+                self.built.tables.remove(&table);
+                self.outcome.off.insert(table, missing.clone());
+                self.record.step("share", &share.name, "off", 0, missing.clone())?;
+                continue;
+            }
+            if let Some(held) = share.inputs.iter().find(|input| self.built.held.contains_key(*input)) {
+                let held = held.clone();
+                self.record.step("share", &share.name, "held", 0, held.clone())?;
+                self.built.held.insert(table, held);
+                continue;
+            }
+            let inputs = input_states(&share.inputs, &self.built.tables);
+            let before = self.built.tables.get(&table);
+            if let Some(entry) = before
+                && entry.fingerprint == Some(share.fingerprint())
+                && entry.inputs == inputs
+            {
+                self.record
+                    .step("share", &share.name, "kept", entry.rows, String::new())?;
+                continue;
+            }
+            let published = match builder.outgoing(&share.sql.path, &share.sql.text).await {
+                Ok(rows) => publisher.publish(share, rows, inputs).await,
+                Err(error) => Err(error),
+            };
+            match published {
+                Ok(published) => {
+                    let Published { entry, gate } = published;
+                    let words = gate.words();
+                    self.record.step(
+                        "share",
+                        &share.name,
+                        "ok",
+                        entry.rows,
+                        words.in_language(Language::English),
+                    )?;
+                    self.watch
+                        .said(Message::new("share_published", &[&share.name, &entry.rows]));
+                    if gate.counts > 0 {
+                        self.watch.said(words);
+                    }
+                    self.built.tables.insert(table, entry);
+                }
+                Err(error) => {
+                    let said = error.render(Language::English);
+                    self.record.step("share", &share.name, "failed", 0, said)?;
+                    self.watch.said(Message::new("share_held", &[&share.name]));
+                    self.built.held.insert(table.clone(), table.clone());
+                    self.outcome.failed.push((table, error));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The checks over several tables; a failed one holds the models built now that it reads, and all

@@ -10,6 +10,7 @@ use crate::error::{Kind, Result, fail};
 use crate::message::Message;
 use crate::model::Models;
 use crate::model::load::SCHEMAS;
+use crate::share::Share;
 
 /// The days on which a pipeline runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -61,6 +62,8 @@ pub struct Wakes {
     pub check: Wake,
     /// A page could not be made.
     pub workbook: Wake,
+    /// A share could not be published.
+    pub share: Wake,
     /// The lake's files could not be tidied.
     pub upkeep: Wake,
     /// Anything else, such as a run that died.
@@ -74,6 +77,7 @@ impl Default for Wakes {
             build: Wake::BeforeDeadline,
             check: Wake::BeforeDeadline,
             workbook: Wake::BeforeDeadline,
+            share: Wake::BeforeDeadline,
             upkeep: Wake::Never,
             run: Wake::Now,
         }
@@ -88,6 +92,7 @@ impl Wakes {
             "build" => self.build,
             "check" => self.check,
             "workbook" => self.workbook,
+            "share" => self.share,
             "upkeep" => self.upkeep,
             _ => self.run,
         }
@@ -118,6 +123,9 @@ pub struct Definition {
     /// Models to build: `schema`, `schema.table`, or `*`.
     #[serde(default)]
     pub build: Vec<String>,
+    /// Shares to publish with the release; `*` is all of them.
+    #[serde(default)]
+    pub share: Vec<String>,
     /// Workbooks to render on the release.
     #[serde(default)]
     pub workbooks: Vec<String>,
@@ -185,17 +193,26 @@ impl Definition {
         Ok(definition)
     }
 
-    /// Refuses names of contracts, schemas and models that do not exist.
+    /// Refuses names of contracts, schemas, models and shares that do not exist.
     ///
     /// # Errors
     /// `Input` with the place of each and the nearest known name.
-    pub fn known(&self, name: &str, site: &Site, contracts: &[Contract], models: &Models) -> Result<()> {
+    pub fn known(
+        &self,
+        name: &str,
+        site: &Site,
+        contracts: &[Contract],
+        models: &Models,
+        shares: &[Share],
+    ) -> Result<()> {
         let file = site.file(&format!("pipelines/{name}.toml"))?;
         let contracts: Vec<&str> = contracts.iter().map(|contract| contract.name.as_str()).collect();
         let mut built: Vec<&str> = SCHEMAS.to_vec();
         built.extend(models.ordered.iter().map(|model| model.name.as_str()));
+        let shares: Vec<&str> = shares.iter().map(|share| share.name.as_str()).collect();
         let mut problems = Vec::new();
         for (wanted, known) in [
+            (&self.share, &shares),
             (&self.ingest, &contracts),
             (&self.wait_for, &contracts),
             (&self.build, &built),
@@ -219,6 +236,11 @@ impl Definition {
         self.build
             .iter()
             .any(|wanted| wanted == "*" || wanted == model || wanted == schema)
+    }
+
+    /// Whether the pipeline publishes a share.
+    pub fn shares(&self, share: &str) -> bool {
+        self.share.iter().any(|wanted| wanted == "*" || wanted == share)
     }
 
     /// Whether the pipeline ingests a contract; `*` leaves out those that must be named.

@@ -22,6 +22,7 @@ use crate::pipeline::plan::is_source;
 use crate::pipeline::record::{Act, Head, Record};
 use crate::pipeline::{Definition, pages};
 use crate::protect::SiteKey;
+use crate::share::definition::{Share, shares};
 use crate::time::{Calendar, Clock, rfc3339};
 
 /// Who watches a run: the command line draws, tests collect.
@@ -163,7 +164,7 @@ impl Run<'_> {
             lease => lease?,
         };
         let mut record = Record::begin(self.lake, self.clock, self.head(request, lease.fence())).await?;
-        let (contracts, models) = match self.loaded(&definition, name) {
+        let (contracts, models, shares) = match self.loaded(&definition, name) {
             Ok(loaded) => loaded,
             // a night that could not begin was one all the same: it is told of, and can be repeated
             Err(error) => {
@@ -195,6 +196,7 @@ impl Run<'_> {
                     definition: &definition,
                     models: &models,
                     contracts: &contracts,
+                    shares: &shares,
                     request,
                 };
                 (refused, self.build(part, &mut record, &mut outcome, watch).await)
@@ -243,12 +245,13 @@ impl Run<'_> {
         partial(refused, outcome)
     }
 
-    /// The contracts and models of a pipeline, as they must be for it to begin.
-    fn loaded(&self, definition: &Definition, name: &str) -> Result<(Vec<Contract>, Models)> {
+    /// The contracts, models and shares of a pipeline, as they must be for it to begin.
+    fn loaded(&self, definition: &Definition, name: &str) -> Result<(Vec<Contract>, Models, Vec<Share>)> {
         let contracts = contracts(self.site)?;
         let models = Models::load(self.site)?;
-        definition.known(name, self.site, &contracts, &models)?;
-        Ok((contracts, models))
+        let shares = shares(self.site)?;
+        definition.known(name, self.site, &contracts, &models, &shares)?;
+        Ok((contracts, models, shares))
     }
 
     /// Ingests files alone, under the site lease.

@@ -31,6 +31,7 @@ mod notices;
 mod page;
 mod pull;
 mod schedule;
+mod shares;
 mod sites;
 mod sources;
 mod store_faults;

@@ -311,7 +311,7 @@ fn what_a_killed_run_built_is_not_built_again() {
             .count();
         let found = said
             .lines()
-            .filter(|line| line.contains("built by a run before"))
+            .filter(|line| line.contains("as a run before built them"))
             .count();
         (built, found, said)
     };

@@ -1,0 +1,3 @@
+-- 本区县预警：本区县街道警情异常升高。 Surges in the streets of a county, from its own calls.
+SELECT county, area, category, biz_date, observed, expected, upper, weeks_used
+FROM warning.surge
