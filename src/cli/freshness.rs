@@ -56,15 +56,15 @@ fn counties(day: i32) -> String {
 }
 
 /// The rows with the state `waived` and the reason where every day that is missing is known to be absent.
-fn waived(rows: &str, waivers: &[Waiver], day: i32) -> String {
+fn waived(rows: &str, waivers: &[Waiver], day: i32, today: i32) -> String {
     let cases = waivers
         .iter()
-        .filter(|waiver| day <= waiver.last && day <= waiver.until)
+        .filter(|waiver| day <= waiver.last && today <= waiver.until)
         .filter_map(|waiver| {
             let (what, name) = match (&waiver.feed, &waiver.county) {
                 (Some(feed), None) => ("feed", feed),
-                (_, Some(county)) => ("county", county),
-                (None, None) => return None,
+                (_, Some(county)) if waiver.calls => ("county", county),
+                _ => return None,
             };
             let quoted = |text: &str| text.replace('\'', "''");
             Some(format!(
@@ -88,14 +88,15 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let opened = Opened::at(site)?;
     let release = opened.release(None).await?;
     let settings = &opened.site.settings;
+    let today = Calendar::new(&settings.site.timezone, &settings.site.day_cutoff);
+    let today = today.and_then(|calendar| calendar.day_and_hour(SystemClock.now()));
+    let today = today.map_or(0, |(day, _)| day);
     let day = match &args.at {
         Some(text) => calendar::day(text).ok_or_else(|| fail(Kind::Input, "not_a_day", &[text]))?,
-        None => {
-            let today = Calendar::new(&settings.site.timezone, &settings.site.day_cutoff);
-            let today = today.and_then(|calendar| calendar.day_and_hour(SystemClock.now()));
-            today.map_or(0, |(day, _)| day) - 1
-        }
+        None => today - 1,
     };
+    // a past day is judged as on the day after it
+    let today = today.min(day + 1);
     let waivers = waivers(&opened.site, &contracts(&opened.site)?)?;
     let limit = settings.limits.query_rows;
     let session = pinned::session(&opened.lake, Bounds::from(&settings.limits), &release).await?;
@@ -105,7 +106,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     if parts.is_empty() {
         return Err(fail(Kind::Missing, "no_release_yet", &[]).hint("no_release_hint", &[]));
     }
-    let all = waived(&parts.join(" UNION ALL "), &waivers, day);
+    let all = waived(&parts.join(" UNION ALL "), &waivers, day, today);
     let table = session
         .query("freshness", &format!("{all} ORDER BY what DESC, name"), limit)
         .await?;

@@ -124,6 +124,7 @@ async fn audit(opened: &Opened, wanted: &[&Share], output: &Output, printer: &Pr
         ("exposed", count(|found| found.exposed)),
         ("exposed_if_small_alone", count(|found| found.exposed_if_small_alone)),
         ("small", count(|found| found.small)),
+        ("unlike", count(|found| found.unlike)),
         ("shown_percent", percent),
     ];
     output.columns(columns, printer)?;
@@ -133,7 +134,7 @@ async fn audit(opened: &Opened, wanted: &[&Share], output: &Output, printer: &Pr
             "share_exposed",
             &[
                 &unsafe_one.share,
-                &(unsafe_one.exposed + unsafe_one.small),
+                &(unsafe_one.exposed + unsafe_one.small + unsafe_one.unlike),
                 &unsafe_one.first,
             ],
         )

@@ -191,6 +191,7 @@ impl Table {
         let commit = Commit {
             days: days.iter().copied().collect(),
             digest: Some(digest.clone()),
+            total: Some(expected),
             ..commit.clone()
         };
         self.commit(actions.collect(), Means::Overwrite, staged.rows, &commit)

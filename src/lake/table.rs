@@ -56,6 +56,8 @@ pub struct Commit {
     pub digest: Option<String>,
     /// What a model's rows were built on, its SELECT and its inputs.
     pub basis: Option<String>,
+    /// The rows of the table after it, where they are known.
+    pub total: Option<u64>,
 }
 
 /// What the last commit of a table says of the rows that it left.
@@ -65,6 +67,8 @@ pub struct Said {
     pub digest: Option<String>,
     /// What they were built on, where a model was built.
     pub basis: Option<String>,
+    /// Their number, where a model was built.
+    pub total: Option<u64>,
     /// The run.
     pub run_id: String,
 }
@@ -81,6 +85,7 @@ impl Commit {
             key_id,
             digest: None,
             basis: None,
+            total: None,
         }
     }
 }
@@ -400,7 +405,10 @@ impl Table {
         let known = known
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), Value::from(value.clone()?))));
-        let metadata = metadata.into_iter().chain(known);
+        let total = commit
+            .total
+            .map(|total| ("fenghuoTotal".to_owned(), Value::from(total)));
+        let metadata = metadata.into_iter().chain(known).chain(total);
         let mut properties = CommitProperties::default()
             .with_metadata(metadata)
             .with_cleanup_expired_logs(Some(false));
@@ -458,6 +466,7 @@ impl Table {
         Ok(Said {
             digest: text("fenghuoDigest"),
             basis: text("fenghuoBasis"),
+            total: infos.first().and_then(|info| info.info.get("fenghuoTotal")?.as_u64()),
             run_id: text("fenghuoRun").unwrap_or_default(),
         })
     }

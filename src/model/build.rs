@@ -148,6 +148,7 @@ impl<'a> Builder<'a> {
         let commit = Commit {
             digest: Some(digest.finish()),
             basis: Some(entry.basis()),
+            total: Some(digest.rows()),
             ..self.commit.clone()
         };
         table.replace(staged, &commit).await?;
@@ -232,7 +233,11 @@ impl<'a> Builder<'a> {
         };
         let said = table.said().await?;
         match said.digest {
-            Some(digest) if said.basis == Some(entry.basis()) && self.lake.writes(table.location()) => {
+            Some(digest)
+                if said.basis == Some(entry.basis())
+                    && said.total == Some(table.rows()?)
+                    && self.lake.writes(table.location()) =>
+            {
                 // what is protected in its rows, those behind it have to know
                 self.plan(model).await?;
                 built(table, digest, entry.clone(), &said.run_id).map(Some)

@@ -82,7 +82,10 @@ pub async fn header(session: &Session, model: &Model, spans: &[Span], is_first: 
         .iter()
         .filter(|rule| !is_first || !rule.check.compares())
     {
-        let (sql, name) = rule.check.sql(&model.name, among.as_deref());
+        // of a model that has days, each is compared, also where all were built
+        let each_day = rule.check.compares() && model.header.window.is_some();
+        let among = among.as_deref().or(each_day.then_some("true"));
+        let (sql, name) = rule.check.sql(&model.name, among);
         let found = count(session, &model.file.path, &sql, rule.at_most).await?;
         findings.push(Finding::new(&model.file.path, rule, name, found));
     }

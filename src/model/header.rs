@@ -23,7 +23,7 @@ pub enum Check {
     /// At least, and perhaps at most, so many rows.
     Rows(u64, Option<u64>),
     /// At most so many percent more or fewer rows than in the release before; of a model that is built day
-    /// by day, on every day that was there.
+    /// by day, on every day that was there and was built again.
     RowsChange(f64),
 }
 
@@ -333,7 +333,10 @@ fn check(value: &str) -> Result<Check, Message> {
         }
         "in_range" if arguments.len() == 3 => Ok(Check::InRange(arguments[0].to_owned(), number(1)?, number(2)?)),
         "rows" if arguments.len() <= 2 => Ok(Check::Rows(count(0).ok_or_else(malformed)?, count(1))),
-        "rows_change" if arguments.len() == 1 => number(0).map(Check::RowsChange),
+        "rows_change" if arguments.len() == 1 => match number(0)? {
+            percent if percent.is_finite() && percent >= 0.0 => Ok(Check::RowsChange(percent)),
+            _ => Err(malformed()),
+        },
         known if CHECKS.contains(&known) => Err(malformed()),
         unknown => Err(unknown_word(unknown, &CHECKS)),
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::config::Site;
 use crate::contract::{Contract, Protect};
 use crate::engine::{Bounds, Class, Classes, Session};
 use crate::error::{Kind, Result, fail};
@@ -93,7 +94,9 @@ impl Run<'_> {
         let session = Session::new(Bounds::from(&self.site.settings.limits))?;
         let mut tables = tables(last.as_ref(), &sources);
         // a model whose file is gone leaves the release; one outside this pipeline stays as it is
-        let is_share = |name: &str| shares.iter().any(|share| share.table() == name);
+        // neither does a share that nobody approves, or no longer, whichever pipeline runs
+        let standing = standing(self.site, shares, self.clock.now())?;
+        let is_share = |name: &str| standing.iter().any(|share| share.table() == name);
         tables.retain(|name, _| is_source(name) || models.get(name).is_some() || is_share(name));
         let stands = |name: &str| sources.contains_key(name) || (!is_source(name) && !builds(name));
         for (name, entry) in tables.iter().filter(|(name, _)| stands(name)) {
@@ -112,8 +115,14 @@ impl Run<'_> {
         );
         // what this run is not about stays switched off or held as it was
         let others = |all: &BTreeMap<String, String>| -> BTreeMap<String, String> {
-            let is_other =
-                |name: &String| models.get(name).is_some() && !plan.steps.iter().any(|(planned, _)| planned == name);
+            let of_other_pipelines = |name: &String| {
+                let share = standing.iter().find(|share| share.table() == *name);
+                share.is_some_and(|share| !definition.shares(&share.name))
+            };
+            let is_other = |name: &String| {
+                let unplanned = !plan.steps.iter().any(|(planned, _)| planned == name);
+                models.get(name).is_some() && unplanned || of_other_pipelines(name)
+            };
             let others = all.iter().filter(|(name, _)| is_other(name));
             others.map(|(name, why)| (name.clone(), why.clone())).collect()
         };
@@ -209,7 +218,11 @@ impl Building<'_, '_> {
         let name = &model.name;
         // days that are asked for again are built again
         let found = match self.again.is_empty() {
-            true => builder.found(model, &pending).await?,
+            // where the store is in the way, the build waits for it
+            true => match builder.found(model, &pending).await {
+                Err(error) if error.kind().is_retryable() => None,
+                found => found?,
+            },
             false => None,
         };
         let (built, said) = match found {
@@ -369,13 +382,12 @@ impl Building<'_, '_> {
     /// The shares, from tables that nothing holds; one that cannot be published stays as it was.
     async fn shares(&mut self, builder: &Builder<'_>, shares: &[&Share]) -> Result<()> {
         let run = self.run;
-        let now = run.clock.now();
-        let today = calendar(run.site)?.day_and_hour(now).map_or(0, |(day, _)| day);
+        let today = calendar(run.site)?.day_and_hour(run.clock.now());
+        let today = today.map_or(0, |(day, _)| day);
         let publisher = Publisher {
             lake: run.lake,
             bounds: Bounds::from(&run.site.settings.limits),
             commit: Commit::of(&run.run_id, self.record.fence(), run.key.id()),
-            now,
         };
         for share in shares {
             let table = share.table();
@@ -398,7 +410,9 @@ impl Building<'_, '_> {
             if let Some(held) = share.inputs.iter().find(|input| self.built.held.contains_key(*input)) {
                 let held = held.clone();
                 self.record.step("share", &share.name, "held", 0, held.clone())?;
-                self.built.held.insert(table, held);
+                if self.built.tables.contains_key(&table) {
+                    self.built.held.insert(table, held);
+                }
                 continue;
             }
             let inputs = input_states(&share.inputs, &self.built.tables);
@@ -437,7 +451,9 @@ impl Building<'_, '_> {
                     let said = error.render(Language::English);
                     self.record.step("share", &share.name, "failed", 0, said)?;
                     self.watch.said(Message::new("share_held", &[&share.name]));
-                    self.built.held.insert(table.clone(), table.clone());
+                    if self.built.tables.contains_key(&table) {
+                        self.built.held.insert(table.clone(), table.clone());
+                    }
                     self.outcome.failed.push((table, error));
                 }
             }
@@ -482,6 +498,15 @@ impl Building<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// The shares that are approved on the day of a moment.
+///
+/// # Errors
+/// `Input` for a site without a calendar.
+pub(super) fn standing<'s>(site: &Site, shares: &'s [Share], now: i64) -> Result<Vec<&'s Share>> {
+    let today = calendar(site)?.day_and_hour(now).map_or(0, |(day, _)| day);
+    Ok(shares.iter().filter(|share| share.state(today).is_none()).collect())
 }
 
 /// Builds the days that were reopened, or everything.

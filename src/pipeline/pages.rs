@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
+use chrono::DateTime;
 
 use crate::config::Site;
 use crate::contract::{Contract, Origin};
@@ -12,6 +13,7 @@ use crate::error::{Result, io_error};
 use crate::lake::{Lake, Release};
 use crate::message::{Language, Message};
 use crate::model::pinned;
+use crate::pipeline::run;
 use crate::pipeline::waiver::{Waiver, waivers};
 use crate::time::calendar;
 use crate::workbook::{Facts, Page, Workbook};
@@ -28,6 +30,8 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
     let limits = &site.settings.limits;
     let session = pinned::session(lake, Bounds::from(limits), release).await?;
     let settings = &site.settings.site;
+    let made = DateTime::parse_from_rfc3339(&release.made_at).map_or(0, |at| at.timestamp_micros());
+    let made = run::calendar(site)?.day_and_hour(made).map_or(0, |(day, _)| day);
     let facts = Facts {
         release: release.release,
         made_at: release.made_at.clone(),
@@ -39,7 +43,7 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
         notes: environment_note(lake)
             .chain(origin_notes(contracts))
             .chain(held_notes(release))
-            .chain(late_notes(&session, release, &waivers(site, contracts)?, limits.query_rows).await?)
+            .chain(late_notes(&session, release, (&waivers(site, contracts)?, made), limits.query_rows).await?)
             .collect(),
     };
     workbook.run(&session, &facts, limits.query_rows).await
@@ -80,7 +84,7 @@ fn held_notes(release: &Release) -> impl Iterator<Item = [String; 2]> {
 async fn late_notes(
     session: &Session,
     release: &Release,
-    waivers: &[Waiver],
+    (waivers, made): (&[Waiver], i32),
     limit: usize,
 ) -> Result<Vec<[String; 2]>> {
     if !release.tables.contains_key(HEALTH) {
@@ -90,7 +94,6 @@ async fn late_notes(
         "SELECT arrow_cast(county, 'Utf8'), arrow_cast(last_day, 'Int32'), arrow_cast(days_behind, 'Int32') FROM {HEALTH} \
          WHERE state <> 'fresh' ORDER BY county"
     );
-    let made = release.made_at.get(..10).and_then(calendar::day).unwrap_or(i32::MAX);
     let late = session.query("pages", &sql, limit).await?;
     let mut notes = Vec::new();
     for batch in &late.batches {

@@ -14,12 +14,13 @@ use crate::lake::{Lake, Release, ReleaseTable};
 use crate::message::{Language, Message};
 use crate::model::pinned::RECORDS;
 use crate::model::{Finding, Models};
-use crate::pipeline::build::{Built, Part};
+use crate::pipeline::build::{Built, Part, standing};
 use crate::pipeline::changes::{Change, Two};
 use crate::pipeline::files::{Assigned, assign, contracts};
 use crate::pipeline::intake::partial;
 use crate::pipeline::plan::is_source;
 use crate::pipeline::record::{Act, Head, Record};
+use crate::pipeline::waiver::waivers;
 use crate::pipeline::{Definition, pages};
 use crate::protect::SiteKey;
 use crate::share::definition::{Share, shares};
@@ -220,7 +221,8 @@ impl Run<'_> {
             _ => Ok(()),
         };
         let kept = match (&published, &pages) {
-            (Ok(_), Ok(())) => {
+            // an environment does not touch what is published
+            (Ok(_), Ok(())) if self.lake.environment().is_none() => {
                 self.upkeep(&lease, &definition.upkeep, &contracts, &mut record, watch)
                     .await
             }
@@ -249,6 +251,8 @@ impl Run<'_> {
     fn loaded(&self, definition: &Definition, name: &str) -> Result<(Vec<Contract>, Models, Vec<Share>)> {
         let contracts = contracts(self.site)?;
         let models = Models::load(self.site)?;
+        // pages are told of waivers when everything else is done
+        waivers(self.site, &contracts)?;
         let shares = shares(self.site)?;
         definition.known(name, self.site, &contracts, &models, &shares)?;
         Ok((contracts, models, shares))
@@ -337,16 +341,23 @@ impl Run<'_> {
             }
         }
         let before = before.ok_or_else(missing)?;
+        // a share that nobody approves any more does not come back
+        let (shares, contracts) = (shares(self.site)?, contracts(self.site)?);
+        waivers(self.site, &contracts)?;
+        let standing = standing(self.site, &shares, self.clock.now())?;
+        let mut tables = before.tables.clone();
+        tables.retain(|name, _| !name.starts_with("share.") || standing.iter().any(|share| share.table() == *name));
         let release = Release {
             release: last.release + 1,
             made_at: rfc3339(self.clock.now()),
             run_id: self.run_id.clone(),
             restores: Some(before.release),
+            digest: digest(&tables),
+            tables,
             ..before
         };
         self.lake.publish(&release).await?;
         // what people look at is taken back as well
-        let contracts = contracts(self.site)?;
         for page in Definition::load(self.site, &release.pipeline)?.workbooks {
             pages::write(self.site, self.lake, &page, &release, &contracts).await?;
         }
@@ -384,7 +395,13 @@ impl Run<'_> {
                 let shown = off.iter().filter(|(name, _)| !held.contains_key(*name));
                 shown.map(|(name, why)| (name.clone(), why.clone())).collect::<Vec<_>>()
             };
-            states(&last.tables) == states(&tables) && off(&last.off) == off(&outcome.off)
+            let stale = |held: &BTreeMap<String, String>| -> Vec<String> {
+                let shares = held.keys().filter(|name| name.starts_with("share."));
+                shares.cloned().collect()
+            };
+            states(&last.tables) == states(&tables)
+                && off(&last.off) == off(&outcome.off)
+                && stale(&last.held) == stale(&held)
         });
         if let Some(last) = last.filter(|_| same) {
             (outcome.release, outcome.digest) = (last.release, last.digest.clone());

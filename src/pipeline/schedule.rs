@@ -185,7 +185,8 @@ impl Job {
             return Ok(Vec::new());
         }
         let contracts = contracts(site)?;
-        let waivers = waivers(site, &contracts)?;
+        // one that is wrong waives nothing; the run that begins says what is wrong with it
+        let waivers = waivers(site, &contracts).unwrap_or_default();
         let calendar = run::calendar(site)?;
         // what it waits for are the rows of the day before
         let (day, today) = (calendar.day_and_hour(due - DAY), calendar.day_and_hour(now));

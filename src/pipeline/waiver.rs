@@ -10,6 +10,9 @@ use crate::error::{Kind, Problem, Result, fail};
 use crate::message::Message;
 use crate::time::calendar;
 
+/// The table of calls.
+const CALLS: &str = "source.alarm";
+
 /// A waiver as a person writes it: of a feed, a county, or a county's part of a feed.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +48,8 @@ pub struct Waiver {
     pub first: i32,
     /// Last absent day.
     pub last: i32,
+    /// Whether calls are meant, of which counties' rows are told.
+    pub calls: bool,
     /// Last day on which it stands.
     pub until: i32,
     /// Why.
@@ -60,7 +65,7 @@ impl Waiver {
 
     /// Whether a county's calls are known to be absent on these days, both included, as seen `today`.
     pub fn covers_county(&self, county: &str, first: i32, last: i32, today: i32) -> bool {
-        self.county.as_deref() == Some(county) && self.covers(first, last, today)
+        self.county.as_deref() == Some(county) && self.calls && self.covers(first, last, today)
     }
 
     fn covers(&self, first: i32, last: i32, today: i32) -> bool {
@@ -88,8 +93,12 @@ pub fn waivers(site: &Site, contracts: &[Contract]) -> Result<Vec<Waiver>> {
                 0
             }
         };
+        let contract = contracts
+            .iter()
+            .find(|contract| Some(&contract.name) == given.feed.as_ref());
         let waiver = Waiver {
             name: file.stem().to_owned(),
+            calls: given.feed.is_none() || contract.is_some_and(|contract| contract.into == CALLS),
             first: day(&given.first),
             last: day(&given.last),
             until: day(&given.until),
@@ -131,6 +140,7 @@ mod tests {
             county: None,
             first: 10,
             last: 12,
+            calls: true,
             until: 20,
             reason: "r".into(),
         };
@@ -148,5 +158,7 @@ mod tests {
             !part.covers_feed("alarm", 11, 11, 15),
             "the other counties are expected"
         );
+        let clips = Waiver { calls: false, ..part };
+        assert!(!clips.covers_county("990101", 11, 11, 15), "its calls are expected");
     }
 }

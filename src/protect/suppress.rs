@@ -433,6 +433,22 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
         #[test]
+        fn every_table_of_whole_numbers_agrees(
+            rows in prop::collection::vec(prop::collection::vec(0_u64..9, 2), 2)
+        ) {
+            let mut table = grid(&rows);
+            prop_assert!(table.protect(3).is_ok());
+            let hidden = table.counts.iter().filter(|count| count.state == State::Hidden);
+            let most = hidden.clone().map(|count| count.value).max().unwrap_or(0) + 4;
+            // as many tables as can be tried
+            if hidden.count() <= 5 {
+                for (at, spread) in spread(&table, most) {
+                    prop_assert!(spread >= 3, "count {at} of {:?}", states(&table));
+                }
+            }
+        }
+
+        #[test]
         fn no_hidden_count_can_be_worked_out(
             rows in prop::collection::vec(prop::collection::vec(prop_oneof![0_u64..12, 0_u64..200], 4), 3)
         ) {

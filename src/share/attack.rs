@@ -27,6 +27,8 @@ pub struct Attacked {
     pub exposed_if_small_alone: u64,
     /// Rows of the table that show a count below k.
     pub small: u64,
+    /// Rows of the table that are not as they were decided.
+    pub unlike: u64,
     /// Calls in the counts that are shown, of a hundred.
     pub shown_percent: f64,
     /// The block and count that were found first.
@@ -36,7 +38,7 @@ pub struct Attacked {
 impl Attacked {
     /// Whether nothing was found.
     pub fn is_safe(&self) -> bool {
-        self.exposed == 0 && self.small == 0
+        self.exposed == 0 && self.small == 0 && self.unlike == 0
     }
 }
 
@@ -49,12 +51,13 @@ pub async fn attack(lake: &Lake, bounds: Bounds, session: &Session, share: &Shar
     let Some(columns) = columns else { return Ok(None) };
     let (totals, k) = (columns.totals(), share.file.k);
     let memory = memory::recall(lake, bounds, &share.name).await?;
+    columns.as_before(&memory)?;
     let mut found = Attacked {
         share: share.name.clone(),
         ..Attacked::default()
     };
     let (mut all, mut shown) = (0, 0);
-    for ((county, period), epochs) in &memory {
+    for ((county, period), epochs) in &memory.blocks {
         found.blocks += 1;
         let Some(last) = epochs.last() else { continue };
         found.hidden += last.values().filter(|decided| decided.hidden).count() as u64;
@@ -78,6 +81,13 @@ pub async fn attack(lake: &Lake, bounds: Bounds, session: &Session, share: &Shar
     };
     found.shown_percent = percent;
     found.small = small_rows(session, share, k).await?;
+    let (table, mut rows) = (share.table(), Vec::new());
+    let sql = format!("SELECT * FROM {table}");
+    let mut published = session.stream(&table, &sql, session.plan(&table, &sql).await?).await?;
+    while let Some(batch) = published.next().await? {
+        rows.push(columns.unlike(&batch, &memory)?);
+    }
+    found.unlike = rows.iter().sum();
     Ok(Some(found))
 }
 

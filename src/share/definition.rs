@@ -206,7 +206,18 @@ fn check(file: &SiteFile, given: &ShareFile, problems: &mut Vec<Problem>) {
     }
     let dims =
         |names: &[String]| -> Vec<String> { names.iter().filter(|name| **name != given.county).cloned().collect() };
-    for total in &given.totals {
+    let named = [Some(&given.county), given.period.as_ref(), given.count.as_ref()];
+    for (at, name) in given.dims.iter().enumerate() {
+        if given.dims[..at].contains(name) || named.contains(&Some(name)) {
+            wrong(name, Message::new("share_dim_twice", &[name]));
+        }
+    }
+    let sorted = |names: &[String]| -> std::collections::BTreeSet<String> { names.iter().cloned().collect() };
+    for (at, total) in given.totals.iter().enumerate() {
+        let again = given.totals[..at].iter().any(|other| sorted(other) == sorted(total));
+        if total.is_empty() || again || sorted(total).len() != total.len() {
+            wrong("totals", Message::new("share_total_twice", &[&total.join(", ")]));
+        }
         for name in total
             .iter()
             .filter(|name| **name != given.county && !given.dims.contains(name))

@@ -1,6 +1,6 @@
 //! What was decided of every block that was ever published: a table of the lake that no release shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
@@ -20,7 +20,15 @@ const TABLE: &str = "gate.decision";
 pub type Block = (String, i32);
 
 /// The publications of each block of a share, oldest first.
-pub type Memory = BTreeMap<Block, Vec<Epoch>>;
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The blocks.
+    pub blocks: BTreeMap<Block, Vec<Epoch>>,
+    /// The number of the next publication: they are counted, and no clock orders them.
+    pub next: i64,
+    /// What tells counts apart in it, which totals are shown, and the least count, of each that was published.
+    pub shapes: BTreeSet<String>,
+}
 
 fn schema() -> Schema {
     let column = |name: &str, kind: DataType| Field::new(name, kind, true);
@@ -32,6 +40,7 @@ fn schema() -> Schema {
         column("key", DataType::Utf8),
         column("value", DataType::Int64),
         column("hidden", DataType::Boolean),
+        column("shape", DataType::Utf8),
     ])
 }
 
@@ -40,7 +49,10 @@ fn schema() -> Schema {
 /// # Errors
 /// As the lake cannot be read.
 pub async fn recall(lake: &Lake, bounds: Bounds, share: &str) -> Result<Memory> {
-    let mut memory = Memory::new();
+    let mut memory = Memory {
+        next: 1,
+        ..Memory::default()
+    };
     let Some(table) = lake.table(TABLE).await? else {
         return Ok(memory);
     };
@@ -61,13 +73,17 @@ pub async fn recall(lake: &Lake, bounds: Bounds, share: &str) -> Result<Memory> 
             batch.column(3).as_primitive::<Int64Type>(),
             batch.column(4).as_string::<i32>(),
         );
+        memory
+            .shapes
+            .extend(batch.column(7).as_string::<i32>().iter().flatten().map(str::to_owned));
         let (values, hidden) = (
             batch.column(5).as_primitive::<Int64Type>(),
             batch.column(6).as_boolean(),
         );
         for row in 0..batch.num_rows() {
             let block = (counties.value(row).to_owned(), periods.value(row));
-            let all = memory.entry(block.clone()).or_default();
+            memory.next = memory.next.max(epochs.value(row) + 1);
+            let all = memory.blocks.entry(block.clone()).or_default();
             let epoch = (block, epochs.value(row));
             if last.as_ref() != Some(&epoch) {
                 all.push(Epoch::new());
@@ -85,13 +101,13 @@ pub async fn recall(lake: &Lake, bounds: Bounds, share: &str) -> Result<Memory> 
     Ok(memory)
 }
 
-/// Remembers blocks as they are about to be published: under `number`, larger than every one before.
+/// Remembers blocks as they are about to be published, under the number of their publication.
 ///
 /// # Errors
 /// As the store fails: then nothing may be published.
 pub async fn remember(
     lake: &Lake,
-    share: &str,
+    (share, shape): (&str, &str),
     number: i64,
     blocks: &BTreeMap<Block, Epoch>,
     commit: &Commit,
@@ -125,6 +141,7 @@ pub async fn remember(
         Arc::new(BooleanArray::from_iter(
             rows.iter().map(|(.., decided)| Some(decided.hidden)),
         )),
+        Arc::new(StringArray::from(vec![shape; rows.len()])),
     ];
     let schema = schema();
     let batch = RecordBatch::try_new(Arc::new(schema.clone()), columns).map_err(|cause| broken(&cause))?;
@@ -132,7 +149,7 @@ pub async fn remember(
     let mut stage = table.stage(&commit.run_id, Layout::default())?;
     stage.write(&batch).await?;
     let commit = Commit {
-        batch_id: Some(format!("{share}/{number}")),
+        batch_id: Some(format!("{share}/{number}/{}", commit.run_id)),
         ..commit.clone()
     };
     table.append(stage.finish().await?, &commit).await.map(drop)

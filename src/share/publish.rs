@@ -21,6 +21,9 @@ use crate::share::{Class, Share};
 /// The column that parts a table by whom its rows belong to.
 const RECIPIENT: &str = "recipient";
 
+/// Counts of one county and period: what they give away together is solved together.
+const MOST_COUNTS: usize = 2_000;
+
 /// Publishes the shares of one run.
 #[derive(Debug)]
 pub struct Publisher<'a> {
@@ -30,8 +33,6 @@ pub struct Publisher<'a> {
     pub bounds: Bounds,
     /// The run.
     pub commit: Commit,
-    /// The time of the run, UTC microseconds: the number of its publications.
-    pub now: i64,
 }
 
 /// A share as it was published.
@@ -116,10 +117,15 @@ impl Publisher<'_> {
         }
         let mut known = memory::recall(self.lake, self.bounds, &share.name).await?;
         let (totals, mut gate) = (columns.totals(), Gate::default());
+        columns.as_before(&known)?;
         let (mut anew, mut shown): (BTreeMap<Block, Epoch>, Vec<(Block, Epoch)>) = (BTreeMap::new(), Vec::new());
         for (block, counts) in &blocks {
-            let before = known.remove(block).unwrap_or_default();
+            let before = known.blocks.remove(block).unwrap_or_default();
             let counts = gate::with_totals(counts, &totals);
+            if counts.len() > MOST_COUNTS {
+                let words: [&dyn std::fmt::Display; 4] = [&share.name, &block.0, &counts.len(), &MOST_COUNTS];
+                return Err(fail(Kind::Limit, "share_block", &words).hint("share_block_hint", &[]));
+            }
             let epoch = match gate::decide(&counts, &totals, &before, share.file.k) {
                 Verdict::Anew(epoch) => {
                     anew.insert(block.clone(), epoch.clone());
@@ -134,7 +140,14 @@ impl Publisher<'_> {
             shown.push((block.clone(), epoch));
         }
         // remembered before it can be seen: what was shown once is never forgotten
-        memory::remember(self.lake, &share.name, self.now, &anew, &self.commit).await?;
+        memory::remember(
+            self.lake,
+            (&share.name, &columns.shape()),
+            known.next,
+            &anew,
+            &self.commit,
+        )
+        .await?;
         let rows = all_rows(&shown, &columns.totals_of_all());
         for (county, _, key, decided) in &rows {
             if county.is_some() && key.iter().all(Option::is_some) {
@@ -233,6 +246,13 @@ async fn own(share: &Share, mut rows: Rows) -> Result<(Parts, Schema)> {
     found.field_with_name(&share.file.county).map_err(|_| missing())?;
     let mut fields: Vec<Field> = found.fields().iter().map(|field| field.as_ref().clone()).collect();
     fields.push(Field::new(RECIPIENT, DataType::Utf8, true));
+    // the place of a call is more than a county's desk needs to know of it
+    if let Some(exact) = ["lon", "lat"]
+        .into_iter()
+        .find(|name| found.field_with_name(name).is_ok())
+    {
+        return Err(fail(Kind::Denied, "share_exact", &[&share.sql.path, &exact]));
+    }
     let (found, schema) = (Arc::new(found), Arc::new(Schema::new(fields)));
     let mut batches = Vec::new();
     while let Some(batch) = rows.next().await? {

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema};
 use crate::error::{Kind, Result, fail};
 use crate::share::Share;
 use crate::share::gate::{Counts, Decided, Key};
-use crate::share::memory::Block;
+use crate::share::memory::{Block, Memory};
 use crate::time::calendar;
 
 /// The column that parts a table of counts.
@@ -24,6 +24,11 @@ pub(super) struct Columns<'s> {
     share: &'s Share,
     period: &'s str,
     count: &'s str,
+}
+
+/// The count that a row shows.
+fn value(decided: &Decided) -> Option<i64> {
+    i64::try_from(decided.value).ok().filter(|_| !decided.hidden)
 }
 
 /// One row to show; no county stands for all.
@@ -80,6 +85,50 @@ impl<'s> Columns<'s> {
         Ok(())
     }
 
+    /// The rows of each county in the published table that are not as they were decided once.
+    ///
+    /// # Errors
+    /// `Bug` for a table of another shape.
+    pub(super) fn unlike(&self, batch: &RecordBatch, memory: &Memory) -> Result<u64> {
+        let broken = || fail(Kind::Bug, "batch_shape", &[]);
+        let column = |name: &str, kind: &DataType| -> Result<ArrayRef> {
+            let column = batch.column_by_name(name).ok_or_else(broken)?;
+            cast(column, kind).map_err(|cause| broken().because(cause))
+        };
+        let county = column(&self.share.file.county, &DataType::Utf8)?;
+        let (period, count) = (
+            column(self.period, &DataType::Date32)?,
+            column(self.count, &DataType::Int64)?,
+        );
+        let hidden = column(HIDDEN, &DataType::Boolean)?;
+        let dims = self.share.file.dims.iter();
+        let dims: Vec<ArrayRef> = dims.map(|name| column(name, &DataType::Utf8)).collect::<Result<_>>()?;
+        let (county, period) = (county.as_string::<i32>(), period.as_primitive::<Date32Type>());
+        let (count, hidden) = (count.as_primitive::<Int64Type>(), hidden.as_boolean());
+        let mut unlike = 0;
+        // totals of the city are sums of these
+        for row in (0..batch.num_rows()).filter(|row| county.is_valid(*row)) {
+            let block = (county.value(row).to_owned(), period.value(row));
+            let text = |column: &ArrayRef| {
+                column
+                    .is_valid(row)
+                    .then(|| column.as_string::<i32>().value(row).to_owned())
+            };
+            let key: Key = dims.iter().map(text).collect();
+            let shown = count.is_valid(row).then(|| count.value(row));
+            // a release that was taken back shows what was decided before
+            let mut decided = memory
+                .blocks
+                .get(&block)
+                .into_iter()
+                .flatten()
+                .filter_map(|epoch| epoch.get(&key));
+            let like = decided.any(|decided| decided.hidden == hidden.value(row) && shown == value(decided));
+            unlike += u64::from(!like);
+        }
+        Ok(unlike)
+    }
+
     /// The columns of the table: `whole` are those of dims that are numbers.
     pub(super) fn schema(&self, whole: &[bool]) -> Schema {
         let mut fields = vec![
@@ -99,7 +148,6 @@ impl<'s> Columns<'s> {
     /// Rows in the columns of the table; a hidden count is empty.
     pub(super) fn batch(&self, rows: &[Shown], whole: &[bool]) -> Result<RecordBatch> {
         let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "batch_shape", &[]).because(cause);
-        let value = |decided: &Decided| i64::try_from(decided.value).ok().filter(|_| !decided.hidden);
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter(rows.iter().map(|(county, ..)| county.clone()))),
             Arc::new(Date32Array::from_iter_values(
@@ -134,6 +182,32 @@ impl<'s> Columns<'s> {
                 .is_ok_and(|field| field.data_type().is_integer())
         };
         self.share.file.dims.iter().map(is_number).collect()
+    }
+
+    /// What tells its counts apart, which totals it shows, and the least count.
+    pub(super) fn shape(&self) -> String {
+        let file = &self.share.file;
+        format!(
+            "{} by {:?} over {:?} from {}",
+            self.count, file.dims, file.totals, file.k
+        )
+    }
+
+    /// Refuses a share of another shape than what was published under its name: what readers hold would no longer be
+    /// seen for what it is.
+    ///
+    /// # Errors
+    /// `Input` with what to do.
+    pub(super) fn as_before(&self, memory: &Memory) -> Result<()> {
+        let shape = self.shape();
+        match memory.shapes.iter().find(|known| **known != shape) {
+            None => Ok(()),
+            Some(known) => {
+                let name = &self.share.name;
+                let words: [&dyn std::fmt::Display; 3] = [name, known, &shape];
+                Err(fail(Kind::Input, "share_changed", &words).hint("share_changed_hint", &[name]))
+            }
+        }
     }
 
     /// The totals of one county, by the places of the columns that they are taken over.

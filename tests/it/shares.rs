@@ -113,6 +113,17 @@ fn counts_of_counties_pass_the_gate_and_what_was_shown_stays_shown() {
     assert_eq!(audit[0]["safe"], true, "{audit:?}");
     assert_eq!(digests(&site), from_scratch(&site));
 
+    // other totals of the same name would make what readers hold into something else
+    let path = site.join("pipelines/shares/county_day.toml");
+    let said = std::fs::read_to_string(&path).expect("a share");
+    let fewer = "totals = [[\"category_group\"], [\"county\"], [\"county\", \"category_group\"]]";
+    std::fs::write(&path, said.replace(fewer, "totals = []")).expect("a share");
+    let output = run(&["--site", &city.path(), "--lang", "en", "run", "nightly"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let blind = run(&["--site", &city.path(), "share", "audit"]);
+    assert_eq!(blind.status.code(), Some(2), "{}", text(&blind.stdout));
+    std::fs::write(&path, &said).expect("a share");
+
     // what cannot be read any more keeps what was shown
     let model = site.join("sql/share/county_day.sql");
     let sql = std::fs::read_to_string(&model).expect("a share");
@@ -161,7 +172,6 @@ fn a_county_gets_its_own_rows_and_no_byte_of_another() {
             assert!(!found, "{other} stands in the file of {own}");
         }
     }
-    // a day more of one county: the files of the others stay
     let before = rows(
         &site,
         "SELECT county, recipient FROM share.county_health ORDER BY county",
@@ -212,6 +222,11 @@ fn a_share_that_may_not_be_is_refused_with_its_place() {
         &said.replace("dims = [\"category_group\"]", "dims = [\"category_group\", \"cell\"]"),
         &select,
         "mart.citizen_alarm",
+    );
+    refused(
+        &said.replace("totals = [[", "totals = [[], [["),
+        &select,
+        "is empty or stands twice",
     );
     refused(&said.replace("audience", "audiance"), &select, "audience");
     std::fs::write(&path, &said).expect("a share");
