@@ -224,7 +224,7 @@ fn a_share_that_may_not_be_is_refused_with_its_place() {
         "mart.citizen_alarm",
     );
     refused(
-        &said.replace("totals = [[", "totals = [[], [["),
+        &said.replace("totals = [", "totals = [[], "),
         &select,
         "is empty or stands twice",
     );
