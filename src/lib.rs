@@ -21,6 +21,8 @@ pub mod city; // 3  the seeded synthetic city
 
 pub mod lake; // 4  Delta tables, releases, leases
 
+pub mod audit; // 5  who asked for what, and what left, in a chain
+
 pub mod engine; // 6  query sessions, the taint walk
 
 pub mod model; // 7  SELECTs in order, checked and built
@@ -30,6 +32,7 @@ pub mod share; // 8  what leaves, through the gate
 pub mod workbook; // 8  Markdown with SQL becomes a page
 
 pub mod pipeline; // 9  definition, plan, run, release
+pub mod serve; // 9  the door for those who pull
 
 pub mod cli; // 10  one thin file a command
 

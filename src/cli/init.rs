@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::clock::entropy;
-use crate::cli::key::write_private;
 use crate::cli::print::Printer;
-use crate::config::site::{SETTINGS_FILE, standard_files};
+use crate::config::site::{SETTINGS_FILE, standard_files, write_private};
 use crate::config::{Settings, Site};
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::digest::hex;

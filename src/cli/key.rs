@@ -1,11 +1,11 @@
 //! `fenghuo key`: the site's secret, by its name, and a new one laid over it.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::cli::clock::entropy;
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
+use crate::config::site::{sync_folder, write_private};
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::digest::hex;
 use crate::pipeline::files::contracts;
@@ -69,30 +69,4 @@ async fn rotate(opened: &Opened, printer: &Printer) -> Result<()> {
     printer.say("key_renewed", &[&next.id(), &tables, &rows]);
     printer.say("key_renewed_next", &[]);
     Ok(())
-}
-
-/// Writes a file that its owner alone can read from the first moment, and that outlives a power cut.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut staged = path.as_os_str().to_owned();
-    staged.push(".new");
-    let staged = PathBuf::from(staged);
-    // what a killed writer left here is no key yet
-    let _ = std::fs::remove_file(&staged);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&staged)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&staged, path)?;
-    sync_folder(path)
-}
-
-/// Makes the names in the folder of a file outlive a power cut.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }

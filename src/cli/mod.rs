@@ -1,6 +1,7 @@
 //! The command line: one thin file a command. Clock, randomness, environment and printing live here
 //! and nowhere else.
 
+mod audit;
 mod backfill;
 mod clock;
 mod completions;
@@ -8,6 +9,7 @@ mod contract;
 mod demo;
 mod diff;
 mod doctor;
+mod export;
 mod freshness;
 mod ingest;
 mod init;
@@ -18,14 +20,17 @@ mod open;
 mod output;
 mod plan;
 mod print;
+mod pull;
 mod purge;
 mod query;
+mod recipient;
 mod release;
 mod retry;
 mod run;
 mod schedule;
 mod schema;
 mod score;
+mod serve;
 mod share;
 mod status;
 mod table;
@@ -81,10 +86,13 @@ enum Command {
     Freshness(freshness::Args),
     Schedule(schedule::Args),
     Notice(notice::Args),
+    Pull(pull::Args),
     Purge(purge::Args),
     Query(query::Args),
     Release(release::Args),
     Share(share::Args),
+    Serve(serve::Args),
+    Audit(audit::Args),
     Table(table::Args),
     Test(test::Args),
     Workbook(workbook::Args),
@@ -235,12 +243,15 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Backfill(args) => backfill::run(args, site, printer).await,
         Command::Diff(args) => diff::run(args, at, printer).await,
         Command::Freshness(args) => freshness::run(args, site, printer).await,
+        Command::Pull(args) => pull::run(args, site, printer).await,
         Command::Purge(args) => purge::run(args, site, printer).await,
         Command::Notice(args) => notice::run(args, site, printer).await,
         Command::Schedule(args) => schedule::run(args, site, printer).await,
         Command::Lineage(args) => lineage::run(args, at, printer).await,
         Command::Query(args) => query::run(args, at, printer).await,
         Command::Share(args) => share::run(args, site, printer).await,
+        Command::Serve(args) => serve::run(args, site, printer).await,
+        Command::Audit(args) => audit::run(args, site, printer).await,
         Command::Release(args) => release::run(args, at, printer).await,
         Command::Table(args) => table::run(args, site, printer).await,
         Command::Test(args) => test::run(args, site, printer).await,

@@ -139,7 +139,8 @@ impl Printer {
         }
     }
 
-    fn end_bar(&self) {
+    /// Ends the bar of what was under way.
+    pub(super) fn end_bar(&self) {
         if let Ok(mut bar) = self.bar.lock()
             && let Some((bar, done)) = bar.take()
         {

@@ -5,6 +5,7 @@ use crate::cli::output::Output;
 use crate::cli::print::Printer;
 use crate::engine::{Bounds, references};
 use crate::error::Result;
+use crate::lake::SHARED;
 use crate::model::pinned;
 
 /// Run one SELECT on a release
@@ -28,5 +29,11 @@ pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()
     let wanted = |name: &str| names.iter().any(|known| known == name);
     let session = pinned::session_on(&opened.lake, Bounds::from(limits), &release, wanted).await?;
     let table = session.query("query", &args.sql, limits.query_rows).await?;
+    // what comes from elsewhere says from when it is
+    for (share, pulled) in &release.pulled {
+        if names.iter().any(|name| name.starts_with(&format!("{SHARED}.{share}."))) {
+            printer.say("query_pulled", &[share, &pulled.release, &pulled.made_at]);
+        }
+    }
     args.output.write(&table, printer)
 }

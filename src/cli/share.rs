@@ -7,6 +7,7 @@ use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
+use crate::cli::{export, recipient};
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::model::pinned;
@@ -29,6 +30,21 @@ enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Add a recipient and write its profile file
+    Add(recipient::Add),
+    /// Let a recipient read shares
+    Grant(recipient::Granted),
+    /// Give a recipient a new token; the one before ends within a day
+    Rotate(recipient::Rotate),
+    /// End what a recipient may read, within seconds
+    Revoke(recipient::Revoke),
+    /// List the recipients with their grants and the ends of their tokens
+    Recipients {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Write what a recipient may read into one file, for where no line leads
+    Export(export::Args),
     /// Attack what was published as one who knows all but one county; fails where a hidden count is found
     Audit {
         /// The share, all of them by default
@@ -43,6 +59,12 @@ pub(super) async fn run(args: &Args, site: &std::path::Path, printer: &Printer) 
     let opened = Opened::at(site)?;
     let all = shares(&opened.site)?;
     match &args.verb {
+        Verb::Add(args) => recipient::add(&opened, args, printer).await,
+        Verb::Grant(args) => recipient::grant(&opened, args, printer).await,
+        Verb::Rotate(args) => recipient::rotate(&opened, args, printer).await,
+        Verb::Revoke(args) => recipient::revoke(&opened, args, printer).await,
+        Verb::Recipients { output } => recipient::list(&opened, output, printer).await,
+        Verb::Export(args) => export::run(&opened, args, printer).await,
         Verb::List { output } => list(&opened, &all, output, printer).await,
         Verb::Audit { name, output } => {
             let wanted: Vec<&Share> = match name {

@@ -19,6 +19,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Who is told when a night goes wrong.
     pub notify: Notify,
+    /// The door for those who pull.
+    pub serve: Serve,
+    /// What is pulled from elsewhere.
+    pub pull: Pull,
 }
 
 /// Who the site is and how it counts.
@@ -135,6 +139,51 @@ pub struct Limits {
     pub target_partitions: usize,
 }
 
+/// The door for those who pull.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Serve {
+    /// Address and port that it listens at.
+    pub listen: String,
+    /// Its URL as recipients know it, ending in `/delta-sharing`.
+    pub url: String,
+    /// Certificate chain, PEM.
+    pub certificate: String,
+    /// Its key, PEM, mode 0600.
+    pub certificate_key: String,
+    /// The authority that vouches for the certificate, PEM; it goes out with profile files. Empty for one that
+    /// recipients trust anyway.
+    pub authority: String,
+    /// Minutes for which the address of a file is good, 60 at most.
+    pub link_minutes: u32,
+    /// Bytes of a request.
+    pub body_bytes: usize,
+    /// Files that one recipient fetches at once.
+    pub streams: usize,
+    /// Requests of one recipient.
+    pub requests_per_minute: u32,
+    /// Requests from one address.
+    pub address_requests_per_minute: u32,
+    /// Requests without a valid token from one address.
+    pub failures_per_minute: u32,
+}
+
+/// What is pulled from elsewhere.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pull {
+    /// Profile files of the publishers, mode 0600.
+    pub profiles: Vec<String>,
+    /// Files that are fetched at once.
+    pub parallel: usize,
+    /// MiB a second at most, 0 for no limit.
+    pub mebibytes_per_second: f64,
+    /// Seconds without a byte after which a connection is given up.
+    pub patience_seconds: u64,
+    /// Times that a file is tried where the line breaks.
+    pub attempts: u32,
+}
+
 /// Who is told when a night goes wrong, and how.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -205,6 +254,11 @@ impl Settings {
         let settings: Settings = toml::Value::Table(merged)
             .try_into()
             .map_err(|cause: toml::de::Error| fail(Kind::Input, "settings_invalid", &[&path]).because(cause))?;
+        let minutes = settings.serve.link_minutes;
+        if !(1..=60).contains(&minutes) {
+            let problem = text::problem_at_word(path, user, "link_minutes", Message::new("link_minutes", &[&minutes]));
+            return Err(fail(Kind::Input, "settings_invalid", &[&path]).with_problems(vec![problem]));
+        }
         let time = &settings.notify.digest_at;
         if !time.is_empty() && !is_time_of_day(time) {
             let problem = text::problem_at_word(path, user, time, Message::new("time_of_day", &[time]));

@@ -184,3 +184,35 @@ pub fn private(path: &Path) -> Result<()> {
 pub fn private(_: &Path) -> Result<()> {
     Ok(())
 }
+
+/// Writes a file that its owner alone can read from the first moment, and that outlives a power cut.
+///
+/// # Errors
+/// As the file system fails.
+pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(".new");
+    let staged = PathBuf::from(staged);
+    // what a killed writer left here is no key yet
+    let _ = std::fs::remove_file(&staged);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&staged)?;
+    std::io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&staged, path)?;
+    sync_folder(path)
+}
+
+/// Makes the names in the folder of a file outlive a power cut.
+///
+/// # Errors
+/// As the file system fails.
+pub fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, ParamValues, TableReference};
+use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
@@ -111,18 +112,32 @@ impl Session {
     /// # Errors
     /// As [`Session::register`].
     pub fn register_last(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
-        if self.context.catalog(LAST).is_none() {
-            self.context
-                .register_catalog(LAST, Arc::new(MemoryCatalogProvider::new()));
-        }
         self.register_in(LAST, name, provider)
+    }
+
+    /// Makes rows visible as a table.
+    ///
+    /// # Errors
+    /// As [`Session::register`].
+    pub fn register_batch(&self, name: &str, batch: RecordBatch) -> Result<()> {
+        let failed = |cause: DataFusionError| fail(Kind::Bug, "session_failed", &[]).because(cause);
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(failed)?;
+        self.register(name, Arc::new(table))
     }
 
     fn register_in(&self, catalog_name: &str, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         let failed = |cause: DataFusionError| fail(Kind::Bug, "session_failed", &[]).because(cause);
-        let Some((schema, table)) = name.split_once('.') else {
-            return Err(fail(Kind::Bug, "session_failed", &[]));
+        // `catalog.schema.table`, as what was pulled is named, or `schema.table`
+        let parts: Vec<&str> = name.split('.').collect();
+        let (catalog_name, schema, table) = match parts[..] {
+            [schema, table] => (catalog_name, schema, table),
+            [catalog, schema, table] => (catalog, schema, table),
+            _ => return Err(fail(Kind::Bug, "session_failed", &[])),
         };
+        if self.context.catalog(catalog_name).is_none() {
+            self.context
+                .register_catalog(catalog_name, Arc::new(MemoryCatalogProvider::new()));
+        }
         let Some(catalog) = self.context.catalog(catalog_name) else {
             return Err(fail(Kind::Bug, "session_failed", &[]));
         };

@@ -80,7 +80,7 @@ impl Lake {
     }
 
     /// The number of a location that is written to from here; `None` for any other.
-    pub(super) fn number(&self, location: &str) -> Option<u64> {
+    pub(super) fn location_number(&self, location: &str) -> Option<u64> {
         match &self.environment {
             Some(name) => location.strip_prefix(name.as_str())?.strip_prefix('-')?.parse().ok(),
             None => location.parse().ok(),
@@ -89,7 +89,7 @@ impl Lake {
 
     /// Whether a location is written to from here.
     pub fn writes(&self, location: &str) -> bool {
-        self.number(location).is_some()
+        self.location_number(location).is_some()
     }
 
     /// The location of a number.

@@ -13,6 +13,9 @@ use crate::lake::shape::same_columns;
 use crate::lake::transactions::Transactions;
 use crate::lake::{Lake, Table, store_error, table_error};
 
+/// The schema of what was pulled: `shared.<publisher>.<table>`.
+pub const SHARED: &str = "shared";
+
 impl Lake {
     /// The newest location of a table, or `None` where it was never created. An environment that has none of
     /// its own reads the published one.
@@ -48,9 +51,10 @@ impl Lake {
     /// # Errors
     /// As [`Lake::table_of`].
     pub async fn new_table(&self, name: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
-        let locations = self.locations(name).await?;
-        let number = locations.last().and_then(|last| self.number(last)).unwrap_or(0) + 1;
-        self.create(name, &self.location(number), schema, partition_by).await
+        let columns: StructType = schema
+            .try_into_kernel()
+            .map_err(|cause: arrow::error::ArrowError| fail(Kind::Bug, "table_type", &[&name]).because(cause))?;
+        self.new_table_of(name, columns, partition_by).await
     }
 
     /// The table of exactly this schema: the newest location if it fits, else a new one.
@@ -68,24 +72,33 @@ impl Lake {
         self.new_table(name, schema, partition_by).await
     }
 
-    async fn create(&self, name: &str, location: &str, schema: &Schema, partition_by: &[&str]) -> Result<Table> {
+    pub(super) async fn new_table_of<S: AsRef<str>>(
+        &self,
+        name: &str,
+        columns: StructType,
+        partition_by: &[S],
+    ) -> Result<Table> {
+        let locations = self.locations(name).await?;
+        let number = locations
+            .last()
+            .and_then(|last| self.location_number(last))
+            .unwrap_or(0)
+            + 1;
+        let location = self.location(number);
         let failed = |cause| table_error(name, cause);
-        let columns: StructType = schema
-            .try_into_kernel()
-            .map_err(|cause: arrow::error::ArrowError| fail(Kind::Bug, "table_type", &[&name]).because(cause))?;
-        let log_store = self.builder(name, location)?.build_storage().map_err(failed)?;
+        let log_store = self.builder(name, &location)?.build_storage().map_err(failed)?;
         CreateBuilder::new()
             .with_log_store(log_store)
             .with_table_name(name)
             .with_columns(columns.fields().cloned())
-            .with_partition_columns(partition_by.iter().copied())
+            .with_partition_columns(partition_by.iter().map(AsRef::as_ref))
             // log files carry the transaction ids; only our own maintenance may remove them
             .with_configuration_property(deltalake::TableProperty::EnableExpiredLogCleanup, Some("false"))
             // whoever opens the table reads the commits since the last checkpoint one by one
             .with_configuration_property(deltalake::TableProperty::CheckpointInterval, Some("20"))
             .await
             .map_err(failed)?;
-        self.open_table(name, location, None).await
+        self.open_table(name, &location, None).await
     }
 
     /// The places of a table that hold one and are written to from here, oldest first. A place without a first commit was never born: a
@@ -96,7 +109,10 @@ impl Lake {
     pub async fn locations(&self, name: &str) -> Result<Vec<String>> {
         let folder = self.object(format!("tables/{}", name.replace('.', "/")))?;
         let all = self.every_location(name).await?;
-        let mut numbers: Vec<u64> = all.iter().filter_map(|location| self.number(location)).collect();
+        let mut numbers: Vec<u64> = all
+            .iter()
+            .filter_map(|location| self.location_number(location))
+            .collect();
         numbers.sort_unstable();
         let mut born = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -132,20 +148,21 @@ impl Lake {
     /// `Unavailable` where the lake cannot be listed.
     pub async fn table_names(&self) -> Result<Vec<String>> {
         let failed = |cause| store_error("tables", cause);
-        let schemas = self
-            .store
-            .list_with_delimiter(Some(&self.object("tables")?))
-            .await
-            .map_err(failed)?;
-        let mut names = Vec::new();
-        for schema in schemas.common_prefixes {
+        let tables = self.object("tables")?;
+        let top = tables.parts().count();
+        let schemas = self.store.list_with_delimiter(Some(&tables)).await.map_err(failed)?;
+        let (mut names, mut pending) = (Vec::new(), schemas.common_prefixes);
+        while let Some(schema) = pending.pop() {
             let tables = self.store.list_with_delimiter(Some(&schema)).await.map_err(failed)?;
-            names.extend(
-                tables
-                    .common_prefixes
-                    .iter()
-                    .filter_map(|table| Some(format!("{}.{}", schema.filename()?, table.filename()?))),
-            );
+            // what was pulled lies by its publisher
+            if schema.filename() == Some(SHARED) && schema.parts().count() == top + 1 {
+                pending.extend(tables.common_prefixes);
+                continue;
+            }
+            let parts: Vec<_> = schema.parts().skip(top).collect();
+            let schema = parts.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(".");
+            let tables = tables.common_prefixes.iter().filter_map(|table| table.filename());
+            names.extend(tables.map(|table| format!("{schema}.{table}")));
         }
         names.sort();
         Ok(names)

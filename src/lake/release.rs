@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use futures::TryStreamExt;
-use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Kind, Result, fail};
 use crate::lake::digest::hex;
-use crate::lake::{Lake, crash, store_error};
+use crate::lake::{Lake, crash};
+
+const FOLDER: &str = "releases";
 
 /// A published set of tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,23 @@ pub struct Release {
     /// Models that failed their checks and keep older rows, with the model or check that holds them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<String, String>,
+    /// What was pulled from elsewhere, by the name of the publisher.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pulled: BTreeMap<String, Pulled>,
+}
+
+/// A release of somebody else whose tables this one shows as `shared.<publisher>.<table>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulled {
+    /// Its number there.
+    pub release: u64,
+    /// When it was published there, RFC 3339.
+    pub made_at: String,
+    /// When it was pulled, RFC 3339.
+    pub pulled_at: String,
+    /// Its tables that were not renewed there, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stale: BTreeMap<String, String>,
 }
 
 /// One table of a release.
@@ -87,19 +104,7 @@ impl Lake {
     /// # Errors
     /// `Unavailable` where the lake cannot be listed.
     pub async fn releases(&self) -> Result<Vec<u64>> {
-        let prefix = self.object(self.own("releases"))?;
-        let objects: Vec<_> = self
-            .store
-            .list(Some(&prefix))
-            .try_collect()
-            .await
-            .map_err(|cause| store_error("releases", cause))?;
-        let mut numbers: Vec<u64> = objects
-            .iter()
-            .filter_map(|object| object.location.filename()?.strip_suffix(".json")?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
-        Ok(numbers)
+        self.numbered(FOLDER).await
     }
 
     /// A release by its number.
@@ -107,11 +112,9 @@ impl Lake {
     /// # Errors
     /// `Missing` where there is none.
     pub async fn release(&self, number: u64) -> Result<Release> {
-        let path = self.object(self.own(&format!("releases/{number}.json")))?;
-        let bytes = match self.store.get(&path).await {
-            Ok(found) => found.bytes().await.map_err(|cause| store_error("release", cause))?,
-            Err(object_store::Error::NotFound { .. }) => return Err(fail(Kind::Missing, "no_release", &[&number])),
-            Err(cause) => return Err(store_error("release", cause)),
+        let bytes = match self.number(FOLDER, number).await {
+            Err(error) if error.kind() == Kind::Missing => return Err(fail(Kind::Missing, "no_release", &[&number])),
+            bytes => bytes?,
         };
         serde_json::from_slice(&bytes).map_err(|cause| fail(Kind::Bug, "release_broken", &[&number]).because(cause))
     }
@@ -133,22 +136,17 @@ impl Lake {
     /// `Conflict` where that number was published by somebody else.
     pub async fn publish(&self, release: &Release) -> Result<()> {
         crash::point("before_release");
-        let path = self.object(self.own(&format!("releases/{}.json", release.release)))?;
         let text = serde_json::to_vec_pretty(release)
             .map_err(|cause| fail(Kind::Bug, "release_broken", &[&release.release]).because(cause))?;
-        let options = PutOptions {
-            mode: PutMode::Create,
-            ..PutOptions::default()
-        };
-        match self.store.put_opts(&path, PutPayload::from(text), options).await {
-            Ok(_) => {
+        match self.put_number(FOLDER, release.release, text).await {
+            Err(error) if error.kind() == Kind::Conflict => {
+                Err(fail(Kind::Conflict, "release_taken", &[&release.release]))
+            }
+            done => {
+                done?;
                 crash::point("after_release");
                 Ok(())
             }
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                Err(fail(Kind::Conflict, "release_taken", &[&release.release]))
-            }
-            Err(cause) => Err(store_error("release", cause)),
         }
     }
 }

@@ -152,7 +152,10 @@ fn unknown_inputs(model: &Model, models: &BTreeMap<String, Model>) -> Vec<Proble
     let file = &model.file;
     let mut problems = Vec::new();
     for input in &model.inputs {
-        let known = input.starts_with("source.") || input.starts_with("ops.") || models.contains_key(input);
+        let open = ["source.", "ops.", "shared."]
+            .iter()
+            .any(|schema| input.starts_with(schema));
+        let known = open || models.contains_key(input);
         if *input == model.name {
             let message = Message::new("model_reads_itself", &[input]);
             problems.push(text::problem_at_word(&file.path, &file.text, input, message));

@@ -9,7 +9,7 @@ use crate::engine::{Bounds, Class, Classes, Session};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::tables::layout;
 use crate::lake::days::{spans, to_text};
-use crate::lake::{Commit, Layout, Release, ReleaseTable};
+use crate::lake::{Commit, Layout, Release, ReleaseTable, SHARED};
 use crate::message::{Language, Message};
 use crate::model::build::Pending;
 use crate::model::load::CheckFile;
@@ -97,7 +97,8 @@ impl Run<'_> {
         // neither does a share that nobody approves, or no longer, whichever pipeline runs
         let standing = standing(self.site, shares, self.clock.now())?;
         let is_share = |name: &str| standing.iter().any(|share| share.table() == name);
-        tables.retain(|name, _| is_source(name) || models.get(name).is_some() || is_share(name));
+        let is_pulled = |name: &str| name.starts_with(&format!("{SHARED}."));
+        tables.retain(|name, _| is_source(name) || models.get(name).is_some() || is_share(name) || is_pulled(name));
         let stands = |name: &str| sources.contains_key(name) || (!is_source(name) && !builds(name));
         for (name, entry) in tables.iter().filter(|(name, _)| stands(name)) {
             let table = self.lake.table_at(name, &entry.location, entry.version).await?;

@@ -18,6 +18,7 @@ pub mod notify;
 pub mod openlineage;
 pub mod pages;
 pub mod plan;
+pub mod pull;
 pub mod purge;
 pub mod record;
 pub mod renew;

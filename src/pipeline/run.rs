@@ -424,6 +424,7 @@ impl Run<'_> {
             off: outcome.off.clone(),
             restores: None,
             held: held.clone(),
+            pulled: last.map_or_else(BTreeMap::new, |last| last.pulled.clone()),
         };
         self.lake.publish(&release).await?;
         outcome.published = true;

@@ -8,7 +8,7 @@ use crate::contract::Contract;
 use crate::error::Result;
 use crate::ingest::tables::layout;
 use crate::lake::upkeep::Waste;
-use crate::lake::{Commit, Compacted, Lake, Layout, Lease, Pin, Release};
+use crate::lake::{Commit, Compacted, Lake, Layout, Lease, Pin, Release, SHARED};
 use crate::message::{Language, Message};
 use crate::pipeline::definition::Upkeep;
 use crate::pipeline::dirt::state;
@@ -137,7 +137,9 @@ impl Run<'_> {
         let commit = Commit::of(&self.run_id, held.fence(), self.key.id());
         let mut found = Vec::new();
         for name in self.lake.table_names().await? {
-            let wanted = names.is_empty() || names.contains(&name);
+            // what was pulled is made of its provider's files
+            let pulled = name.starts_with(&format!("{SHARED}."));
+            let wanted = !pulled && (names.is_empty() || names.contains(&name));
             let Some(mut table) = self.lake.table(&name).await?.filter(|_| wanted) else {
                 continue;
             };

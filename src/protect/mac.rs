@@ -32,6 +32,11 @@ pub struct MacKey {
     people: bool,
 }
 
+/// The key by which the site knows its own words again: full-width MACs for URLs and checkpoints, which stand for
+/// nobody and are not renewed.
+#[derive(Clone)]
+pub struct Seal(Hmac<Sha256>);
+
 /// What renews the tokens of one class under the keys that were laid over the first.
 #[derive(Clone, Debug, Default)]
 pub struct Renewal(Vec<MacKey>);
@@ -54,6 +59,12 @@ pub enum TokenClass {
 impl std::fmt::Debug for SiteKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SiteKey(***)")
+    }
+}
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal(***)")
     }
 }
 
@@ -133,6 +144,12 @@ impl SiteKey {
             mac: derived(&self.first, purpose),
             people: purpose.starts_with("token/"),
         }
+    }
+
+    /// The seals of a purpose, one for each key, newest first: what is sealed now carries the first of them.
+    pub fn seals(&self, purpose: &str) -> Vec<Seal> {
+        let keys = self.later.iter().rev().chain([&self.first]);
+        keys.map(|key| Seal(derived(key, purpose))).collect()
     }
 
     /// What brings tokens of the first key to the newest.
@@ -229,6 +246,27 @@ impl MacKey {
             mac.update(&(part.len() as u64).to_le_bytes());
         }
         first_eight(&mac.finalize().into_bytes())
+    }
+}
+
+impl Seal {
+    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        mac
+    }
+
+    /// The MAC of raw parts, each behind its length so that no two lists of parts collide.
+    pub fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.mac(parts).finalize().into_bytes().into()
+    }
+
+    /// Whether a MAC is that of these parts, told in a time that does not depend on where it differs.
+    pub fn fits(&self, parts: &[&[u8]], mac: &[u8]) -> bool {
+        self.mac(parts).verify_slice(mac).is_ok()
     }
 }
 

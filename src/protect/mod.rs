@@ -8,4 +8,4 @@ mod numbers;
 pub mod scan;
 pub mod suppress;
 
-pub use mac::{MacKey, Renewal, SiteKey, TokenClass};
+pub use mac::{MacKey, Renewal, Seal, SiteKey, TokenClass};

@@ -4,10 +4,15 @@
 //! rows go into a table of their own, which holds nothing that its readers may not have.
 
 pub mod attack;
+pub mod bundle;
+pub mod client;
 pub mod definition;
 pub mod gate;
 pub mod memory;
+pub mod offer;
+pub mod profile;
 pub mod publish;
+pub mod recipient;
 mod rows;
 
 pub use attack::Attacked;

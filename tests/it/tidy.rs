@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The ranks. A module imports only from ranks below its own; equals do not see each other.
-const RANKS: [(&str, i8); 19] = [
+const RANKS: [(&str, i8); 21] = [
     ("error", 0),
     ("message", -1),
     ("config", 1),
@@ -17,12 +17,14 @@ const RANKS: [(&str, i8); 19] = [
     ("func", 3),
     ("city", 3),
     ("lake", 4),
+    ("audit", 5),
     ("engine", 6),
     ("model", 7),
     ("ingest", 8),
     ("share", 8),
     ("workbook", 8),
     ("pipeline", 9),
+    ("serve", 9),
     ("cli", 10),
     ("main", 11),
 ];

@@ -1,0 +1,319 @@
+//! The chain: one line after the other, durable when told so.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Kind, Result, fail, io_error};
+use crate::lake::Lake;
+use crate::lake::digest::hex;
+use crate::protect::SiteKey;
+use crate::protect::mac::Seal;
+use crate::time::rfc3339;
+
+/// Bytes of a line at most: a longer tail is no line of ours.
+const LINE_BYTES: u64 = 64 << 10;
+/// What the seals of checkpoints are for.
+const PURPOSE: &str = "audit/checkpoint";
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It may be answered.
+    Allow,
+    /// It may not.
+    #[default]
+    Deny,
+    /// It was answered to the end.
+    Whole,
+    /// It was answered in part: the line broke, or the process ended.
+    Part,
+    /// The chain so far is vouched for.
+    Checkpoint,
+}
+
+/// What is recorded of a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Entry {
+    /// The request, the same in `decided` and `ended`.
+    pub request: String,
+    /// Who: a recipient, or an account of this site.
+    pub who: String,
+    /// The credential by its public name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub credential: String,
+    /// The address that asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub address: String,
+    /// What for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
+    /// The act, such as `share.query`.
+    pub act: String,
+    /// What it was about: a table, a part of one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object: String,
+    /// The release it was about, 0 for none.
+    #[serde(default)]
+    pub release: u64,
+    /// What was decided, or how it ended.
+    pub decision: Decision,
+    /// Why, where it is not plain.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Rows that left.
+    #[serde(default)]
+    pub rows: u64,
+    /// Bytes that left.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// A line of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Its number, counted from 1 without a gap.
+    pub seq: u64,
+    /// When, UTC.
+    pub at: String,
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// Where a chain ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Head {
+    /// Number of the last line, 0 where there is none.
+    pub seq: u64,
+    /// Its hash, 64 hexadecimal digits; of an empty chain 64 zeros.
+    pub hash: String,
+}
+
+impl Default for Head {
+    fn default() -> Head {
+        Head {
+            seq: 0,
+            hash: "0".repeat(64),
+        }
+    }
+}
+
+impl std::fmt::Display for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.seq, self.hash)
+    }
+}
+
+impl std::str::FromStr for Head {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Head> {
+        let parts = text.trim().split_once(':');
+        let parts = parts.and_then(|(seq, hash)| Some((seq.parse().ok()?, hash)));
+        let whole = parts.filter(|(_, hash)| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let (seq, hash) = whole.ok_or_else(|| fail(Kind::Input, "audit_head", &[&text]))?;
+        Ok(Head {
+            seq,
+            hash: hash.to_ascii_lowercase(),
+        })
+    }
+}
+
+impl Head {
+    /// The head after one more line.
+    pub(super) fn then(&self, json: &str) -> Head {
+        let mut hash = Sha256::new();
+        hash.update(&self.hash);
+        hash.update(" ");
+        hash.update(json);
+        Head {
+            seq: self.seq + 1,
+            hash: hex(&hash.finalize()),
+        }
+    }
+}
+
+/// The files of a chain.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    /// The lines.
+    pub chain: PathBuf,
+    /// The last head that a checkpoint vouches for: `seq:hash mac`.
+    pub sealed: PathBuf,
+}
+
+impl Files {
+    pub(super) fn of(lake: &Lake) -> Files {
+        let folder = lake.root().join("audit");
+        Files {
+            chain: folder.join("chain.jsonl"),
+            sealed: folder.join("sealed"),
+        }
+    }
+
+    /// The lines as they lie there, none where nothing was recorded yet.
+    pub(super) fn lines(&self) -> Result<impl Iterator<Item = Result<String>> + use<>> {
+        let file = match File::open(&self.chain) {
+            Ok(file) => Some(file),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(io_error(&self.chain, &cause)),
+        };
+        let path = self.chain.clone();
+        let lines = file.into_iter().flat_map(|file| BufReader::new(file).lines());
+        Ok(lines.map(move |line| line.map_err(|cause| io_error(&path, &cause))))
+    }
+}
+
+/// The seals of a site's checkpoints, newest first.
+pub(super) fn seals(key: &SiteKey) -> Vec<Seal> {
+    key.seals(PURPOSE)
+}
+
+/// The chain, open for more. Several processes may write: each takes the file for the time of a group.
+#[derive(Debug)]
+pub struct Chain {
+    files: Files,
+    seal: Option<Seal>,
+    /// Length of the file and its head when this wrote last.
+    known: Option<(u64, Head)>,
+}
+
+impl Chain {
+    /// The chain of a lake; the site's key vouches for its checkpoints.
+    ///
+    /// # Errors
+    /// As the file system fails.
+    pub fn open(lake: &Lake, key: &SiteKey) -> Result<Chain> {
+        let files = Files::of(lake);
+        let folder = files.chain.parent().unwrap_or(lake.root());
+        std::fs::create_dir_all(folder).map_err(|cause| io_error(folder, &cause))?;
+        let mut chain = Chain {
+            files,
+            seal: seals(key).into_iter().next(),
+            known: None,
+        };
+        // a chain that cannot be written is found before anything is asked for
+        chain.add(&[], 0)?;
+        Ok(chain)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.files.chain
+    }
+
+    /// Adds entries, durable when this returns; the head after them.
+    ///
+    /// # Errors
+    /// As the file system fails: then nothing may leave. `Conflict` for a file whose end is no line.
+    pub fn add(&mut self, entries: &[Entry], now: i64) -> Result<Head> {
+        let path = self.files.chain.clone();
+        let failed = |cause: std::io::Error| io_error(&path, &cause);
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(&path)
+            .map_err(failed)?;
+        file.lock().map_err(failed)?;
+        let found = file.metadata().map_err(failed)?.len();
+        let (whole, mut head) = match self.known.take() {
+            Some((length, head)) if length == found => (length, head),
+            _ => self.end_of(&mut file, found)?,
+        };
+        let mut text = String::new();
+        for entry in entries {
+            let line = Line {
+                seq: head.seq + 1,
+                at: rfc3339(now),
+                entry: self.vouched(&head, entry.clone()),
+            };
+            let json =
+                serde_json::to_string(&line).map_err(|cause| fail(Kind::Bug, "audit_line", &[]).because(cause))?;
+            head = head.then(&json);
+            text.push_str(&format!("{} {json}\n", head.hash));
+        }
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+        if let Err(cause) = written {
+            // half a line would hide what comes after it; what cannot be taken back is found at the next opening
+            let _ = file.set_len(whole);
+            return Err(failed(cause));
+        }
+        self.known = Some((whole + text.len() as u64, head.clone()));
+        Ok(head)
+    }
+
+    /// Adds a line that vouches for all before it, and keeps the head apart from the chain.
+    ///
+    /// # Errors
+    /// As [`Chain::add`].
+    pub fn checkpoint(&mut self, now: i64) -> Result<Head> {
+        let entry = Entry {
+            who: "site".to_owned(),
+            act: "audit.checkpoint".to_owned(),
+            decision: Decision::Checkpoint,
+            ..Entry::default()
+        };
+        let head = self.add(&[entry], now)?;
+        if let Some(seal) = &self.seal {
+            let text = format!("{head} {}\n", hex(&seal.of(&[head.to_string().as_bytes()])));
+            let staged = self.files.sealed.with_extension("next");
+            let failed = |cause: std::io::Error| io_error(&self.files.sealed, &cause);
+            let mut file = File::create(&staged).map_err(failed)?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+                .and_then(|()| std::fs::rename(&staged, &self.files.sealed))
+                .map_err(failed)?;
+        }
+        Ok(head)
+    }
+
+    /// A checkpoint with the MAC of the head before it; anything else as it is.
+    fn vouched(&self, before: &Head, mut entry: Entry) -> Entry {
+        if let (Decision::Checkpoint, Some(seal)) = (entry.decision, &self.seal) {
+            entry.reason = hex(&seal.of(&[before.to_string().as_bytes()]));
+        }
+        entry
+    }
+
+    /// The length of the whole lines, and the last one's number and hash. A line that a power failure cut off was
+    /// never answered for: it goes.
+    fn end_of(&self, file: &mut File, bytes: u64) -> Result<(u64, Head)> {
+        let failed = |cause: std::io::Error| io_error(&self.files.chain, &cause);
+        let broken = || fail(Kind::Conflict, "audit_tail", &[&self.files.chain.display()]).hint("audit_tail_hint", &[]);
+        let from = bytes.saturating_sub(2 * LINE_BYTES);
+        file.seek(SeekFrom::Start(from)).map_err(failed)?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail).map_err(failed)?;
+        let end = match tail.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => at + 1,
+            None if from == 0 => 0,
+            None => return Err(broken()),
+        };
+        if end < tail.len() {
+            file.set_len(from + end as u64).map_err(failed)?;
+        }
+        let Some(lines) = tail[..end].strip_suffix(b"\n") else {
+            return Ok((0, Head::default()));
+        };
+        let last = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let (hash, line) = parsed(std::str::from_utf8(last).map_err(|_| broken())?).ok_or_else(broken)?;
+        let head = Head {
+            seq: line.seq,
+            hash: hash.to_owned(),
+        };
+        Ok((from + end as u64, head))
+    }
+}
+
+/// The hash of a line and what it says.
+pub(super) fn parsed(text: &str) -> Option<(&str, Line)> {
+    let (hash, json) = text.split_once(' ')?;
+    Some((hash, serde_json::from_str(json).ok()?))
+}

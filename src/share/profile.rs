@@ -1,0 +1,63 @@
+//! Profile files: where a publisher is and the token by which it knows the reader. Source: Delta Sharing protocol,
+//! "Profile File Format", with the authority that vouches for the publisher beside it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::site::{private, write_private};
+use crate::error::{Kind, Result, fail, io_error};
+
+/// A profile.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    /// The version of the form, 1.
+    pub share_credentials_version: u32,
+    /// Where the publisher is.
+    pub endpoint: String,
+    /// The token.
+    pub bearer_token: String,
+    /// When it ends, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiration_time: Option<String>,
+    /// The authority that vouches for the publisher's certificate, PEM; without, those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
+}
+
+impl std::fmt::Debug for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Profile")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Profile {
+    /// Reads a file that its owner alone can read.
+    ///
+    /// # Errors
+    /// `Missing` or `Denied` as the file is, `Input` for what is no profile or no encrypted door.
+    pub fn read(path: &std::path::Path) -> Result<Profile> {
+        let text = std::fs::read_to_string(path).map_err(|cause| {
+            let error = io_error(path, &cause);
+            error.hint("profile_hint", &[])
+        })?;
+        private(path)?;
+        let wrong = || fail(Kind::Input, "profile_broken", &[&path.display()]).hint("profile_hint", &[]);
+        let profile: Profile = serde_json::from_str(&text).map_err(|cause| wrong().because(cause))?;
+        match profile.endpoint.starts_with("https://") && profile.share_credentials_version == 1 {
+            true => Ok(profile),
+            false => Err(wrong().because(&profile.endpoint)),
+        }
+    }
+
+    /// Writes a file that its owner alone can read from the first moment.
+    ///
+    /// # Errors
+    /// As the file system fails.
+    pub fn write(&self, path: &std::path::Path) -> Result<()> {
+        let text =
+            serde_json::to_vec_pretty(self).map_err(|cause| fail(Kind::Bug, "output_failed", &[]).because(cause))?;
+        write_private(path, &text).map_err(|cause| io_error(path, &cause))
+    }
+}

@@ -1,0 +1,392 @@
+//! Recipients: who may read which shares, with which tokens, until when. One small numbered object of the lake, which
+//! every server reads again every few seconds, so that a revocation holds everywhere at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::error::{Kind, Result, fail};
+use crate::lake::Lake;
+use crate::lake::digest::hex;
+use crate::time::calendar;
+
+/// The folder of the lake that holds the versions.
+const FOLDER: &str = "recipients";
+/// Days that a token lives at most.
+pub const TOKEN_DAYS: i64 = 90;
+/// Days that a grant stands at most.
+pub const GRANT_DAYS: i32 = 180;
+/// Hours for which the token before stays valid when a new one is given out.
+pub const OVERLAP_HOURS: i64 = 24;
+/// Days before its end from which a token may be renewed.
+pub const RENEWAL_DAYS: i64 = 30;
+const DAY: i64 = 86_400_000_000;
+/// Characters of a recipient's name at most.
+const LONGEST: usize = 32;
+
+/// All recipients of a lake.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipients {
+    /// The number of this version, 0 before the first.
+    #[serde(skip)]
+    pub version: u64,
+    /// By name.
+    pub recipients: BTreeMap<String, Recipient>,
+}
+
+/// One recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// The counties whose own rows it may read; none for a branch.
+    pub counties: BTreeSet<String>,
+    /// Its tokens, oldest first.
+    pub tokens: Vec<Token>,
+    /// What it may read, by the share's name.
+    pub grants: BTreeMap<String, Grant>,
+    /// Whether everything it holds is void.
+    #[serde(default)]
+    pub revoked: bool,
+}
+
+/// A token as it is remembered: nothing of it leads back to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its public name.
+    pub id: String,
+    /// SHA-256 of its secret, hexadecimal.
+    pub hash: String,
+    /// The moment at which it ends, UTC microseconds.
+    pub ends: i64,
+}
+
+/// Why a recipient may read a share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What for.
+    pub purpose: String,
+    /// On which ground.
+    pub legal_basis: String,
+    /// Who asked for it.
+    pub requester: String,
+    /// Who said yes, somebody else.
+    pub approver: String,
+    /// The last day on which it stands.
+    pub until: String,
+}
+
+/// A token as it is handed out, once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+impl Secret {
+    /// The text that a client sends.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Who asks, as a token tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'r> {
+    /// The recipient's name.
+    pub name: &'r str,
+    /// The recipient.
+    pub recipient: &'r Recipient,
+    /// The token.
+    pub token: &'r Token,
+}
+
+impl Grant {
+    /// Whether it stands on a day.
+    pub fn stands(&self, today: i32) -> bool {
+        calendar::day(&self.until).is_some_and(|until| until >= today)
+    }
+}
+
+impl Token {
+    /// Whether it is valid at a moment.
+    pub fn lives(&self, now: i64) -> bool {
+        now < self.ends
+    }
+}
+
+/// A new token and what is remembered of it. `entropy` is drawn for it alone.
+fn token(entropy: &[u8; 32], ends: i64) -> (Secret, Token) {
+    // the name and the secret come from apart, so that the one says nothing of the other
+    let part = |purpose: &[u8]| {
+        let mut hash = Sha256::new();
+        hash.update(entropy);
+        hash.update(purpose);
+        hex(&hash.finalize())
+    };
+    let (id, secret) = (part(b"id")[..8].to_owned(), part(b"secret"));
+    let hash = hex(&Sha256::digest(secret.as_bytes()));
+    (Secret(format!("fh1.{id}.{secret}")), Token { id, hash, ends })
+}
+
+impl Recipients {
+    /// The newest version.
+    ///
+    /// # Errors
+    /// `Unavailable` where the lake cannot be read.
+    pub async fn load(lake: &Lake) -> Result<Recipients> {
+        let Some(version) = lake.numbered(FOLDER).await?.last().copied() else {
+            return Ok(Recipients::default());
+        };
+        let broken = |cause: serde_json::Error| fail(Kind::Bug, "recipients_broken", &[&version]).because(cause);
+        let mut found: Recipients = serde_json::from_slice(&lake.number(FOLDER, version).await?).map_err(broken)?;
+        found.version = version;
+        Ok(found)
+    }
+
+    /// The number of the newest version, 0 before the first.
+    ///
+    /// # Errors
+    /// As [`Recipients::load`].
+    pub async fn newest(lake: &Lake) -> Result<u64> {
+        Ok(lake.numbered(FOLDER).await?.last().copied().unwrap_or(0))
+    }
+
+    /// Writes the version behind this one.
+    ///
+    /// # Errors
+    /// `Conflict` where somebody else did.
+    pub async fn save(&mut self, lake: &Lake) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(self)
+            .map_err(|cause| fail(Kind::Bug, "recipients_broken", &[&0]).because(cause))?;
+        lake.put_number(FOLDER, self.version + 1, bytes).await?;
+        self.version += 1;
+        Ok(())
+    }
+
+    /// A recipient by its name.
+    ///
+    /// # Errors
+    /// `Missing` where there is none.
+    pub fn get_mut(&mut self, name: &str) -> Result<&mut Recipient> {
+        let known: Vec<&str> = self.recipients.keys().map(String::as_str).collect();
+        let hint = known.join(" ");
+        let missing = || fail(Kind::Missing, "no_recipient", &[&name]).hint("no_recipient_hint", &[&hint]);
+        self.recipients.get_mut(name).ok_or_else(missing)
+    }
+
+    /// Adds a recipient with its first token.
+    ///
+    /// # Errors
+    /// `Input` for a name that is none, `Conflict` for one that is taken.
+    pub fn add(&mut self, name: &str, counties: BTreeSet<String>, new: New<'_>) -> Result<Secret> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > LONGEST || !name.chars().all(plain) {
+            return Err(fail(Kind::Input, "recipient_name", &[&name, &LONGEST]));
+        }
+        if self.recipients.contains_key(name) {
+            return Err(fail(Kind::Conflict, "recipient_taken", &[&name]));
+        }
+        let recipient = Recipient {
+            counties,
+            tokens: Vec::new(),
+            grants: BTreeMap::new(),
+            revoked: false,
+        };
+        self.recipients.insert(name.to_owned(), recipient);
+        self.rotate(name, new)
+    }
+
+    /// A new token for a recipient; those before it end within [`OVERLAP_HOURS`].
+    ///
+    /// # Errors
+    /// `Missing` for a recipient that is not there, `Denied` for one that is revoked, `Input` for too long a life.
+    pub fn rotate(&mut self, name: &str, new: New<'_>) -> Result<Secret> {
+        if !(1..=TOKEN_DAYS).contains(&new.days) {
+            return Err(fail(Kind::Input, "token_days", &[&new.days, &TOKEN_DAYS]));
+        }
+        let recipient = self.get_mut(name)?;
+        if recipient.revoked {
+            return Err(fail(Kind::Denied, "recipient_revoked", &[&name]));
+        }
+        let (secret, token) = token(new.entropy, new.now + new.days * DAY);
+        recipient.tokens.retain(|token| token.lives(new.now));
+        for token in &mut recipient.tokens {
+            token.ends = token.ends.min(new.now + OVERLAP_HOURS * DAY / 24);
+        }
+        recipient.tokens.push(token);
+        Ok(secret)
+    }
+
+    /// Lets a recipient read a share.
+    ///
+    /// # Errors
+    /// `Input` for a grant that says too little, stands too long, or whose approver asked for it himself.
+    pub fn grant(&mut self, name: &str, share: &str, grant: Grant, today: i32) -> Result<()> {
+        let says = [&grant.purpose, &grant.legal_basis, &grant.requester, &grant.approver];
+        if says.iter().any(|said| said.trim().is_empty()) {
+            return Err(fail(Kind::Input, "grant_says_nothing", &[]));
+        }
+        if grant.requester.trim() == grant.approver.trim() {
+            return Err(fail(Kind::Input, "grant_approver", &[&grant.approver]));
+        }
+        let until = calendar::day(&grant.until).ok_or_else(|| fail(Kind::Input, "not_a_day", &[&grant.until]))?;
+        if until < today || until > today + GRANT_DAYS {
+            return Err(fail(Kind::Input, "grant_until", &[&grant.until, &GRANT_DAYS]));
+        }
+        self.get_mut(name)?.grants.insert(share.to_owned(), grant);
+        Ok(())
+    }
+
+    /// Whose token this is. The secret is compared in a time that says nothing of it.
+    pub fn whose(&self, text: &str, now: i64) -> Option<Known<'_>> {
+        let (id, secret) = text.strip_prefix("fh1.")?.split_once('.')?;
+        let hash = hex(&Sha256::digest(secret.as_bytes()));
+        let mut found = None;
+        for (name, recipient) in &self.recipients {
+            for token in recipient.tokens.iter().filter(|token| token.id == id) {
+                let fits = bool::from(token.hash.as_bytes().ct_eq(hash.as_bytes()));
+                if fits && !recipient.revoked && token.lives(now) {
+                    found = Some(Known { name, recipient, token });
+                }
+            }
+        }
+        found
+    }
+
+    /// Whose token has a public name, while it is valid.
+    pub fn named(&self, id: &str, now: i64) -> Option<Known<'_>> {
+        self.recipients.iter().find_map(|(name, recipient)| {
+            let mut tokens = recipient.tokens.iter();
+            let token = tokens.find(|token| token.id == id && token.lives(now) && !recipient.revoked)?;
+            Some(Known { name, recipient, token })
+        })
+    }
+}
+
+/// What a new token is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct New<'a> {
+    /// Bytes drawn for it alone.
+    pub entropy: &'a [u8; 32],
+    /// The moment, UTC microseconds.
+    pub now: i64,
+    /// Days that it lives.
+    pub days: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(seed: u8, now: i64) -> (u8, [u8; 32], i64) {
+        (seed, [seed; 32], now)
+    }
+
+    #[test]
+    fn a_token_lives_until_its_end_and_a_day_beside_the_next() {
+        let mut all = Recipients::default();
+        let (_, entropy, now) = new(1, 1_000 * DAY);
+        let days = 90;
+        let first = all
+            .add(
+                "c990101",
+                BTreeSet::from(["990101".to_owned()]),
+                New {
+                    entropy: &entropy,
+                    now,
+                    days,
+                },
+            )
+            .expect("a token");
+        assert!(all.whose(first.expose(), now + 90 * DAY - 1).is_some());
+        assert!(all.whose(first.expose(), now + 90 * DAY).is_none());
+        let later = now + 10 * DAY;
+        let second = all
+            .rotate(
+                "c990101",
+                New {
+                    entropy: &[2; 32],
+                    now: later,
+                    days,
+                },
+            )
+            .expect("a token");
+        for (token, at, valid) in [
+            (&first, later + DAY - 1, true),
+            (&first, later + DAY, false),
+            (&second, later + DAY, true),
+        ] {
+            assert_eq!(all.whose(token.expose(), at).is_some(), valid);
+        }
+        // nothing that is remembered is what is sent
+        let kept = serde_json::to_string(&all).expect("JSON");
+        let secret = second.expose().rsplit('.').next().expect("a secret");
+        assert!(!kept.contains(secret) && format!("{second:?}") == "Secret(***)");
+        // one changed character is another token
+        for at in 0..second.expose().len() {
+            let mut changed = second.expose().as_bytes().to_vec();
+            changed[at] ^= 1;
+            let changed = String::from_utf8_lossy(&changed).into_owned();
+            assert!(all.whose(&changed, later).is_none(), "{changed}");
+        }
+        all.get_mut("c990101").expect("there").revoked = true;
+        assert!(all.whose(second.expose(), later).is_none() && all.named("x", later).is_none());
+    }
+
+    #[test]
+    fn a_grant_says_why_and_nobody_approves_his_own() {
+        let mut all = Recipients::default();
+        let new = New {
+            entropy: &[1; 32],
+            now: 0,
+            days: 90,
+        };
+        all.add("traffic", BTreeSet::new(), new).expect("a token");
+        let grant = Grant {
+            purpose: "comparison".to_owned(),
+            legal_basis: "order 7".to_owned(),
+            requester: "traffic".to_owned(),
+            approver: "officer".to_owned(),
+            until: "1970-06-01".to_owned(),
+        };
+        all.grant("traffic", "county_day", grant.clone(), 0).expect("a grant");
+        for (change, key) in [
+            (
+                Grant {
+                    approver: "traffic".to_owned(),
+                    ..grant.clone()
+                },
+                "grant_approver",
+            ),
+            (
+                Grant {
+                    purpose: " ".to_owned(),
+                    ..grant.clone()
+                },
+                "grant_says_nothing",
+            ),
+            (
+                Grant {
+                    until: "1971-06-01".to_owned(),
+                    ..grant.clone()
+                },
+                "grant_until",
+            ),
+            (
+                Grant {
+                    until: "soon".to_owned(),
+                    ..grant.clone()
+                },
+                "not_a_day",
+            ),
+        ] {
+            let error = all.grant("traffic", "county_day", change, 0).expect_err("refused");
+            assert_eq!(error.key(), key);
+        }
+        assert!(grant.stands(0) && !grant.stands(calendar::day("1970-06-02").expect("a day")));
+    }
+}
