@@ -64,6 +64,8 @@ pub struct Wakes {
     pub workbook: Wake,
     /// A share could not be published.
     pub share: Wake,
+    /// What others share could not be pulled.
+    pub pull: Wake,
     /// The lake's files could not be tidied.
     pub upkeep: Wake,
     /// Anything else, such as a run that died.
@@ -78,6 +80,7 @@ impl Default for Wakes {
             check: Wake::BeforeDeadline,
             workbook: Wake::BeforeDeadline,
             share: Wake::BeforeDeadline,
+            pull: Wake::BeforeDeadline,
             upkeep: Wake::Never,
             run: Wake::Now,
         }
@@ -93,6 +96,7 @@ impl Wakes {
             "check" => self.check,
             "workbook" => self.workbook,
             "share" => self.share,
+            "pull" => self.pull,
             "upkeep" => self.upkeep,
             _ => self.run,
         }
@@ -117,6 +121,9 @@ pub struct Definition {
     pub title_zh: String,
     /// Title in English.
     pub title_en: String,
+    /// Whether what others share is pulled first, from every provider of the settings.
+    #[serde(default)]
+    pub pull: bool,
     /// Contracts to ingest; `*` is all of them.
     #[serde(default)]
     pub ingest: Vec<String>,

@@ -16,7 +16,7 @@ use crate::audit::Head;
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::{Commit, Lake};
 use crate::message::Message;
-use crate::pipeline::Run;
+use crate::pipeline::{Run, Watch};
 use crate::share::bundle::Bundle;
 use crate::share::client::{Moving, Provider};
 use crate::share::offer::{Offer, Planned};
@@ -101,7 +101,32 @@ fn remember(lake: &Lake, arrived: &Arrived) -> Result<()> {
         .map_err(failed)
 }
 
+/// A pull inside a night, which has its own words and no bar.
+struct Quiet<'w>(&'w dyn Watch);
+
+impl Moving for Quiet<'_> {
+    fn moved(&self, _: u64) {}
+}
+
+impl Pulling for Quiet<'_> {
+    fn planned(&self, _: &Planned, _: Option<f64>) {}
+
+    fn said(&self, message: Message) {
+        self.0.said(message);
+    }
+}
+
 impl Run<'_> {
+    /// Pulls from every provider of the settings; the first failure is told when all were asked.
+    pub(super) async fn pull_all(&self, watch: &dyn Watch) -> Result<()> {
+        let mut failed = Ok(());
+        for profile in &self.site.settings.pull.profiles {
+            let done = self.pull(&self.site.path(profile), false, &Quiet(watch)).await;
+            failed = failed.and(done.map(drop));
+        }
+        failed
+    }
+
     /// Pulls what a profile's provider offers; a `trial` only tells what would come.
     ///
     /// # Errors

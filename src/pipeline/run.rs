@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Place, Problem, Result, fail};
 use crate::ingest::batch::Given;
 use crate::ingest::{Ingest, Progress, Report};
 use crate::lake::release::digest;
-use crate::lake::{Lake, Release, ReleaseTable};
+use crate::lake::{Lake, Lease, Release, ReleaseTable};
 use crate::message::{Language, Message};
 use crate::model::pinned::RECORDS;
 use crate::model::{Finding, Models};
@@ -155,15 +155,12 @@ impl Run<'_> {
     pub async fn pipeline(&self, request: &Request, watch: &dyn Watch) -> Result<Outcome> {
         let name = &request.pipeline;
         let definition = Definition::load(self.site, name)?;
-        let wait = self.site.settings.limits.lease_wait_seconds;
-        let lease = match self.lake.lease("site", 0).await {
-            Err(error) if error.kind() == Kind::Conflict => {
-                let under_way = self.lake.journals()?.pop().map(|(run_id, _)| run_id);
-                watch.said(Message::new("lease_waits", &[&under_way.unwrap_or_default(), &wait]));
-                self.lake.lease("site", wait).await?
-            }
-            lease => lease?,
+        // an environment reads what is published, and nothing comes in through it
+        let pulled = match definition.pull && self.lake.environment().is_none() {
+            true => self.pull_all(watch).await,
+            false => Ok(()),
         };
+        let lease = self.site_lease(watch).await?;
         let mut record = Record::begin(self.lake, self.clock, self.head(request, lease.fence())).await?;
         let (contracts, models, shares) = match self.loaded(&definition, name) {
             Ok(loaded) => loaded,
@@ -174,6 +171,11 @@ impl Run<'_> {
                 return Err(error);
             }
         };
+        // what was pulled before stays, and says from when it is
+        if let Err(error) = &pulled {
+            record.step("pull", name, "failed", 0, error.render(Language::English))?;
+            watch.said(Message::new("pull_stays", &[]));
+        }
         let mut outcome = Outcome::default();
         // an environment reads what is published, and nothing comes in through it
         let mut files: Vec<Assigned> = match self.lake.environment() {
@@ -229,7 +231,7 @@ impl Run<'_> {
             _ => Ok(()),
         };
         let status = match (&published, &pages) {
-            (Ok(_), Ok(())) if refused.is_empty() && sound && kept.is_ok() => "ok",
+            (Ok(_), Ok(())) if refused.is_empty() && sound && kept.is_ok() && pulled.is_ok() => "ok",
             (Ok(_), _) => "partial",
             _ => "failed",
         };
@@ -238,6 +240,7 @@ impl Run<'_> {
         pages?;
         purged?;
         kept?;
+        pulled?;
         if let Some(error) = models_failed(std::mem::take(&mut outcome.failed)) {
             return Err(error);
         }
@@ -245,6 +248,19 @@ impl Run<'_> {
             return Err(checks_failed(held.len(), &run.checks));
         }
         partial(refused, outcome)
+    }
+
+    /// The site lease; whoever waits for it is told for whom.
+    async fn site_lease(&self, watch: &dyn Watch) -> Result<Lease> {
+        let wait = self.site.settings.limits.lease_wait_seconds;
+        match self.lake.lease("site", 0).await {
+            Err(error) if error.kind() == Kind::Conflict => {
+                let under_way = self.lake.journals()?.pop().map(|(run_id, _)| run_id);
+                watch.said(Message::new("lease_waits", &[&under_way.unwrap_or_default(), &wait]));
+                self.lake.lease("site", wait).await
+            }
+            lease => lease,
+        }
     }
 
     /// The contracts, models and shares of a pipeline, as they must be for it to begin.

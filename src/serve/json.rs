@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::serve::files::{Listing, Named};
 
@@ -53,7 +53,8 @@ impl Query {
     /// What is wrong with it.
     pub fn read(body: &[u8]) -> Result<Query, Refusal> {
         let body: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
-        let query: Query = serde_json::from_slice(body).map_err(|_| Refusal::Malformed)?;
+        let object: Map<String, Value> = serde_json::from_slice(body).map_err(|_| Refusal::Malformed)?;
+        let query: Query = serde_json::from_value(object.into()).map_err(|_| Refusal::Malformed)?;
         if let Some(hints) = &query.json_predicate_hints {
             let hints: Value = serde_json::from_str(hints).map_err(|_| Refusal::Malformed)?;
             if depth(&hints) > DEPTH {

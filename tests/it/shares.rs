@@ -6,18 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::door::approve;
 use crate::support::{ok, rows, run, select, text};
 use crate::town::{City, FIRST_DAY, digests, from_scratch, word};
-
-/// Approves a share of the site.
-fn approve(site: &Path, name: &str, until: &str) {
-    let path = site.join(format!("pipelines/shares/{name}.toml"));
-    let said = std::fs::read_to_string(&path).expect("a share");
-    let said = said
-        .replace("approver = \"\"", "approver = \"data protection officer\"")
-        .replace("expires = \"\"", &format!("expires = \"{until}\""));
-    std::fs::write(path, said).expect("a share");
-}
 
 fn files(folder: &Path) -> BTreeSet<PathBuf> {
     let (mut found, mut pending) = (BTreeSet::new(), vec![folder.to_owned()]);

@@ -39,7 +39,8 @@ pub const CATEGORIES: [&str; 5] = ["0101", "0102", "0103", "0104", "0303"];
 impl City {
     pub fn new(seed: u64) -> City {
         let site = folder();
-        ok(&["init", &site.path().display().to_string(), "--defaults"]);
+        let path = site.path().display().to_string();
+        ok(&["init", &path, "--defaults", "--name", "town"]);
         write_key(site.path());
         std::fs::remove_dir_all(site.path().join("inbox")).ok();
         for feed in ["alarm", "dispatch", "feedback"] {

@@ -1,0 +1,611 @@
+//! From a city to its counties: what is pulled is what was shared, whatever breaks on the way, and nothing else can be
+//! had at the door.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::door::{
+    COUNTIES, County, Door, SHARES, ask, city, days_from_now, free_port, grant, recipient, record, runtime, settled,
+    token,
+};
+use crate::support::{fenghuo, kills, ok, rows, run, text};
+use crate::town::{Dice, FIRST_DAY};
+
+/// Rows as texts, in no order of their own.
+fn sorted(rows: Vec<Value>) -> Vec<String> {
+    let mut rows: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    rows.sort();
+    rows
+}
+
+/// Holds a county's copy against its slice of the city's release.
+fn same(city: &Path, county: &Path, code: &str, when: &str) {
+    for share in SHARES {
+        let own = if share == "county_day" {
+            String::new()
+        } else {
+            format!(" WHERE recipient = '{code}'")
+        };
+        let columns = match share {
+            "big" => "county, recipient, count(*) AS n, sum(noise) AS s, max(call) AS m",
+            _ => "*",
+        };
+        let group = if share == "big" {
+            " GROUP BY county, recipient"
+        } else {
+            ""
+        };
+        let there = sorted(rows(city, &format!("SELECT {columns} FROM share.{share}{own}{group}")));
+        let here = sorted(rows(
+            county,
+            &format!("SELECT {columns} FROM shared.town.{share}{group}"),
+        ));
+        assert!(!there.is_empty(), "{share} is empty");
+        assert_eq!(there, here, "{share} of {code} {when}");
+    }
+}
+
+const CLIENT: &str = "
+import json, sys
+import delta_sharing
+profile = sys.argv[1]
+client = delta_sharing.SharingClient(profile)
+found = {}
+for table in client.list_all_tables():
+    url = f'{profile}#{table.share}.{table.schema}.{table.name}'
+    both = [delta_sharing.load_as_pandas(url, use_delta_format=delta) for delta in (False, True)]
+    rows = []
+    for frame in both:
+        frame = frame[sorted(frame.columns)]
+        rows.append(sorted(frame.astype(str).values.tolist()))
+    few = delta_sharing.load_as_pandas(url, limit=5)
+    found[table.name] = {
+        'same': rows[0] == rows[1], 'rows': len(rows[0]), 'few': len(few),
+        'version': delta_sharing.get_table_version(url),
+        'columns': sorted(both[0].columns),
+        'sums': {c: int(both[0][c].fillna(0).sum()) for c in ('calls', 'noise') if c in both[0]},
+    }
+print(json.dumps(found))
+";
+
+/// What the Python client of the protocol sees with a profile, or `None` with the reason printed.
+fn python_client(door: &Door, profile: &Path) -> Option<BTreeMap<String, Value>> {
+    let python = std::env::var("FENGHUO_TEST_SHARING_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let probe = Command::new(&python).args(["-c", "import delta_sharing"]).output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        println!("SKIPPED: python3 with delta_sharing is absent; tests/run installs it");
+        return None;
+    }
+    let output = Command::new(&python)
+        .args(["-c", CLIENT, &profile.display().to_string()])
+        .env("REQUESTS_CA_BUNDLE", door.authority())
+        .env("SSL_CERT_FILE", door.authority())
+        .output()
+        .expect("python3 starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    Some(serde_json::from_str(&text(&output.stdout)).expect("JSON"))
+}
+
+#[test]
+fn a_client_of_the_protocol_reads_what_the_release_holds() {
+    let mut city = city(61, 400);
+    let site = city.site.path().to_owned();
+    let Some(door) = Door::open(&site, "") else { return };
+    let profile = recipient(&site, "c990101", "990101", &SHARES);
+    let Some(first) = python_client(&door, &profile) else {
+        return;
+    };
+    let own = |share: &str| {
+        if share == "county_day" {
+            ""
+        } else {
+            " WHERE recipient = '990101'"
+        }
+    };
+    let expected = |share: &str, what: &str| -> u64 {
+        let found = rows(&site, &format!("SELECT {what} AS n FROM share.{share}{}", own(share)));
+        found[0]["n"].as_u64().expect("a number")
+    };
+    let held = |seen: &BTreeMap<String, Value>| {
+        assert_eq!(
+            seen.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+            BTreeSet::from(SHARES)
+        );
+        for (share, what) in seen {
+            assert_eq!(what["same"], true, "{share}: the two formats differ");
+            assert_eq!(what["rows"].as_u64(), Some(expected(share, "count(*)")), "{share}");
+            assert!(what["few"].as_u64() <= Some(5), "{share}: {what}");
+        }
+        assert_eq!(
+            seen["county_day"]["sums"]["calls"].as_u64(),
+            Some(expected("county_day", "sum(calls)"))
+        );
+        assert_eq!(
+            seen["big"]["sums"]["noise"].as_u64(),
+            Some(expected("big", "sum(noise)"))
+        );
+    };
+    held(&first);
+    // a new night has a new version for what changed, and the old one for what did not
+    city.calls("d1.csv", &[FIRST_DAY + 3], 150);
+    city.night();
+    std::thread::sleep(Duration::from_secs(3));
+    let second = python_client(&door, &profile).expect("a client");
+    held(&second);
+    let version = |seen: &BTreeMap<String, Value>, share: &str| seen[share]["version"].as_u64();
+    assert!(version(&second, "county_day") > version(&first, "county_day"));
+    let nothing_new = city.table(&["release", "list"]).len();
+    city.night();
+    assert_eq!(city.table(&["release", "list"]).len(), nothing_new);
+    let third = python_client(&door, &profile).expect("a client");
+    assert_eq!(third, second);
+    settled(&site);
+}
+
+#[test]
+fn counties_hold_their_slices_through_a_week_of_corrections() {
+    let mut city = city(62, 40);
+    let site = city.site.path().to_owned();
+    let Some(door) = Door::open(&site, "") else { return };
+    let counties: Vec<County> = COUNTIES
+        .iter()
+        .map(|code| County::new(&recipient(&site, &format!("c{code}"), code, &SHARES)))
+        .collect();
+    let all = |when: &str| {
+        for (county, code) in counties.iter().zip(COUNTIES) {
+            county.pull();
+            same(&site, county.site.path(), code, when);
+        }
+    };
+    all("on the first day");
+    for day in 1..7u32 {
+        city.calls(&format!("d{day}.csv"), &[FIRST_DAY + 2 + day], 60 + u64::from(day));
+        match day {
+            2 | 4 => city.correct(),
+            5 => city.withdraw("alarm"),
+            _ => {}
+        }
+        city.night();
+        // what the day changed, file by file, as the city holds it
+        std::thread::sleep(Duration::from_secs(3));
+        let before: Vec<BTreeSet<String>> = counties.iter().map(|county| copies(county.site.path())).collect();
+        all(&format!("on day {day}"));
+        for (county, before) in counties.iter().zip(before) {
+            let after = copies(county.site.path());
+            let changed: u64 = after.difference(&before).map(|path| size(path)).sum();
+            let moved = county.last()["bytes"].as_u64().expect("bytes");
+            assert!(moved <= changed, "{moved} bytes moved for {changed} changed");
+        }
+        let said = counties[0].pull();
+        assert!(said.contains("nothing is new"), "{said}");
+        assert_eq!(
+            counties[0].last()["bytes"].as_u64(),
+            Some(0),
+            "a second pull moved bytes"
+        );
+    }
+    // a release that is taken back is taken back everywhere, and each copy says which release it shows
+    ok(&["--site", &city.path(), "release", "withdraw"]);
+    std::thread::sleep(Duration::from_secs(3));
+    all("after a withdrawal");
+    let shown = run(&[
+        "--site",
+        &counties[0].path(),
+        "--lang",
+        "en",
+        "query",
+        "SELECT count(*) FROM shared.town.county_day",
+    ]);
+    let newest = city.table(&["release", "list"]);
+    let newest = newest
+        .iter()
+        .filter_map(|row| row["release"].as_u64())
+        .max()
+        .expect("a release");
+    assert!(
+        text(&shown.stderr).contains(&format!("release {newest} of")),
+        "{}",
+        text(&shown.stderr)
+    );
+    // every byte that a county got stands in the record, and its heads are in the chain
+    let found = settled(&site);
+    for (county, code) in counties.iter().zip(COUNTIES) {
+        let files = found
+            .iter()
+            .filter(|line| line["act"] == "share.file" && line["who"] == format!("c{code}"));
+        let told: u64 = files
+            .filter(|line| line["decision"] == "whole")
+            .filter_map(|line| line["bytes"].as_u64())
+            .sum();
+        let log = std::fs::read_to_string(county.site.path().join("lake/pulls/town.jsonl")).expect("pulls");
+        let pulls = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let got: u64 = pulls.filter_map(|pull| pull["bytes"].as_u64()).sum();
+        assert_eq!(told, got, "bytes of {code}");
+        let log = county.site.path().join("lake/pulls/town.jsonl").display().to_string();
+        ok(&["--site", &city.path(), "audit", "verify", "--witness", &log]);
+    }
+    // not a byte of another county in what is its own
+    for (county, code) in counties.iter().zip(COUNTIES) {
+        for path in copies(county.site.path()) {
+            let own = path.contains("/big/") || path.contains("/county_health/");
+            let bytes = std::fs::read(&path).expect("a file");
+            for other in COUNTIES.iter().filter(|other| own && **other != code) {
+                let found = bytes.windows(other.len()).any(|part| part == other.as_bytes());
+                assert!(!found, "{other} stands in {path} of {code}");
+            }
+        }
+    }
+    drop(door);
+}
+
+/// The data files of what was pulled.
+fn copies(county: &Path) -> BTreeSet<String> {
+    let (mut found, mut pending) = (BTreeSet::new(), vec![county.join("lake/tables/shared")]);
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("_delta_log") {
+                pending.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "parquet") {
+                found.insert(path.display().to_string());
+            }
+        }
+    }
+    found
+}
+
+fn size(path: &str) -> u64 {
+    std::fs::metadata(path).map_or(0, |found| found.len())
+}
+
+/// A line that carries a number of bytes from the door, and then breaks.
+struct Line {
+    port: u16,
+    left: Arc<AtomicU64>,
+}
+
+impl Line {
+    fn new(to: u16) -> Line {
+        let listener = TcpListener::bind(("127.0.0.1", free_port())).expect("a port");
+        let line = Line {
+            port: listener.local_addr().expect("an address").port(),
+            left: Arc::new(AtomicU64::new(u64::MAX)),
+        };
+        let left = line.left.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else {
+                    continue;
+                };
+                let (mut up, mut to_server) = (
+                    client.try_clone().expect("a socket"),
+                    server.try_clone().expect("a socket"),
+                );
+                std::thread::spawn(move || std::io::copy(&mut up, &mut to_server));
+                let left = left.clone();
+                std::thread::spawn(move || carry(server, client, &left));
+            }
+        });
+        line
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64) {
+    let mut bytes = [0; 4096];
+    while let Ok(read) = from.read(&mut bytes) {
+        let may = left.load(Ordering::Relaxed).min(read as u64) as usize;
+        left.fetch_sub(may as u64, Ordering::Relaxed);
+        if read == 0 || to.write_all(&bytes[..may]).is_err() || may < read {
+            break;
+        }
+    }
+    from.shutdown(std::net::Shutdown::Both).ok();
+    to.shutdown(std::net::Shutdown::Both).ok();
+}
+
+#[test]
+fn a_line_that_breaks_anywhere_and_a_puller_that_is_killed_lose_nothing() {
+    let city = city(65, 1_000);
+    let site = city.site.path().to_owned();
+    let Some(door) = Door::open(&site, "") else { return };
+    let profile = recipient(&site, "c990101", "990101", &SHARES);
+    let county = County::new(&profile);
+    let line = Line::new(door.port);
+    let own = county.site.path().join("keys/city.share");
+    let said = std::fs::read_to_string(&own).expect("a profile");
+    std::fs::write(
+        &own,
+        said.replace(&format!(":{}/", door.port), &format!(":{}/", line.port)),
+    )
+    .expect("a profile");
+    let settings = county.site.path().join("fenghuo.toml");
+    let text_of = std::fs::read_to_string(&settings).expect("settings");
+    std::fs::write(&settings, format!("{text_of}attempts = 1\npatience_seconds = 5\n")).expect("settings");
+    // a city behind a line has to name the line in its addresses
+    let listed = std::fs::read_to_string(site.join("fenghuo.toml")).expect("settings");
+    let listed = listed.replace(
+        &format!("url = \"https://127.0.0.1:{}/", door.port),
+        &format!("url = \"https://127.0.0.1:{}/", line.port),
+    );
+    std::fs::write(site.join("fenghuo.toml"), listed).expect("settings");
+    let mut door = door;
+    door.kill();
+    door.start();
+    let pull = || run(&["--site", &county.path(), "--lang", "en", "pull"]);
+    let shown = || {
+        run(&[
+            "--site",
+            &county.path(),
+            "query",
+            "SELECT count(*) AS n FROM shared.town.big",
+        ])
+    };
+    // cut in the handshake, in the lists, in each file from its first to its last bytes
+    let mut dice = Dice(5);
+    let mut cuts: Vec<u64> = vec![0, 1, 100, 1_500, 3_000, 6_000, 9_000, 12_000];
+    let most = if std::env::var("FENGHUO_TEST_KILLS").is_ok() {
+        60
+    } else {
+        8
+    };
+    cuts.extend((0..most).map(|_| 4_000 + dice.below(900_000)));
+    let mut broken = 0;
+    for cut in cuts {
+        line.left.store(cut, Ordering::Relaxed);
+        let output = pull();
+        let torn = text(&output.stderr);
+        assert!(
+            output.status.success() || output.status.code() == Some(6),
+            "{cut}: {torn}"
+        );
+        broken += u32::from(!output.status.success());
+        if !output.status.success() {
+            // what is not whole is not there
+            assert!(!shown().status.success(), "a torn pull was shown");
+        } else {
+            break;
+        }
+    }
+    assert!(broken >= 6, "{broken} lines broke");
+    line.left.store(u64::MAX, Ordering::Relaxed);
+    assert!(pull().status.success());
+    same(&site, county.site.path(), "990101", "after broken lines");
+
+    // killed at any moment; what was fetched is not fetched again
+    let mut left = kills().min(12);
+    if std::env::var("FENGHUO_TEST_KILLS").is_ok() {
+        left = kills();
+    }
+    let mut killed = 0;
+    for round in 0..left {
+        let again = County::new(&profile);
+        let path = again.site.path().join("fenghuo.toml");
+        let said = std::fs::read_to_string(&path).expect("settings");
+        std::fs::write(&path, format!("{said}mebibytes_per_second = 0.3\n")).expect("settings");
+        let kept = again.site.path().join("keys/city.share");
+        std::fs::copy(&own, kept).expect("a profile");
+        let mut child = fenghuo()
+            .args(["--site", &again.path(), "--quiet", "pull"])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        std::thread::sleep(Duration::from_millis(150 + dice.below(900)));
+        killed += u32::from(child.try_wait().expect("a child").is_none());
+        child.kill().ok();
+        child.wait().ok();
+        let output = run(&["--site", &again.path(), "pull"]);
+        assert!(output.status.success(), "round {round}: {}", text(&output.stderr));
+        same(&site, again.site.path(), "990101", "after a kill");
+        let files: u64 = copies(again.site.path()).iter().map(|path| size(path)).sum();
+        assert!(again.last()["bytes"].as_u64() <= Some(files), "more came than there is");
+    }
+    assert!(
+        killed * 2 >= u32::try_from(left).expect("few"),
+        "{killed} of {left} kills hit a pull"
+    );
+    println!("{broken} broken lines, {killed} kills");
+    settled(&site);
+}
+
+#[test]
+fn a_server_that_is_killed_is_back_with_a_whole_record() {
+    let city = city(66, 20_000);
+    let site = city.site.path().to_owned();
+    let Some(mut door) = Door::open(&site, "") else { return };
+    let profile = recipient(&site, "c990101", "990101", &SHARES);
+    let rounds = if std::env::var("FENGHUO_TEST_KILLS").is_ok() {
+        100
+    } else {
+        4
+    };
+    let mut dice = Dice(11);
+    let mut cut_off = 0;
+    for _ in 0..rounds {
+        let county = County::new(&profile);
+        let path = county.site.path().join("fenghuo.toml");
+        let said = std::fs::read_to_string(&path).expect("settings");
+        std::fs::write(&path, format!("{said}mebibytes_per_second = 3.0\nattempts = 20\n")).expect("settings");
+        let mut pulling = fenghuo()
+            .args(["--site", &county.path(), "--quiet", "pull"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        std::thread::sleep(Duration::from_millis(400 + dice.below(500)));
+        door.kill();
+        let record_then = record(&site).len();
+        door.start();
+        let output = pulling.wait().expect("a pull");
+        let mut words = String::new();
+        pulling.stderr.take().expect("stderr").read_to_string(&mut words).ok();
+        // a pull that was at its questions ends, one that was at files goes on
+        assert!(output.success() || output.code() == Some(6), "{words}");
+        ok(&["--site", &county.path(), "pull"]);
+        same(&site, county.site.path(), "990101", "after the server was killed");
+        let record_now = settled(&site);
+        let ended = record_now
+            .iter()
+            .skip(record_then)
+            .filter(|line| line["reason"] == "the process ended");
+        cut_off += ended.count();
+    }
+    println!("{rounds} kills of the server, {cut_off} answers cut off");
+    assert!(cut_off > 0, "no answer was under way");
+    // where the record cannot be written, nothing leaves
+    std::thread::sleep(Duration::from_secs(3));
+    let chain = site.join("lake/audit/chain.jsonl");
+    let aside = site.join("lake/audit/aside");
+    std::fs::rename(&chain, &aside).expect("a record");
+    std::os::unix::fs::symlink("/dev/full", &chain).expect("a full disk");
+    runtime().block_on(async {
+        let (status, _, body) = ask(door.client().get(door.url("shares")).bearer_auth(token(&profile))).await;
+        assert_eq!(status, 503, "{}", text(&body));
+    });
+    std::fs::remove_file(&chain).expect("a full disk");
+    std::fs::rename(&aside, &chain).expect("a record");
+    runtime().block_on(async {
+        let (status, ..) = ask(door.client().get(door.url("shares")).bearer_auth(token(&profile))).await;
+        assert_eq!(status, 200);
+    });
+    settled(&site);
+}
+
+#[test]
+fn a_bundle_travels_where_no_line_leads() {
+    let mut city = city(67, 40);
+    let site = city.site.path().to_owned();
+    let Some(_door) = Door::open(&site, "") else { return };
+    let profile = recipient(&site, "c990103", "990103", &SHARES);
+    let county = County::new(&profile);
+    let at = city.path();
+    let bundle = |name: &str| {
+        let path = site.join(name).display().to_string();
+        ok(&["--site", &at, "share", "export", "c990103", "--out", &path]);
+        path
+    };
+    let first = bundle("first.fenghuo");
+    let from = |path: &str, more: &[&str]| {
+        let county = county.path();
+        let words = [&["--site", &county, "--lang", "en", "pull", "--from", path], more].concat();
+        run(&words)
+    };
+    let plan = from(&first, &["--dry-run"]);
+    assert!(
+        plan.status.success() && text(&plan.stderr).contains("town: release"),
+        "{}",
+        text(&plan.stderr)
+    );
+    let shown = run(&["--site", &county.path(), "query", "SELECT 1 FROM shared.town.big"]);
+    assert!(!shown.status.success(), "a trial changed something");
+    assert!(from(&first, &[]).status.success());
+    same(&site, county.site.path(), "990103", "from a bundle");
+    // a byte of a file that is another is found, and nothing is taken
+    city.calls("d1.csv", &[FIRST_DAY + 4], 70);
+    city.night();
+    let second = bundle("second.fenghuo");
+    let whole = std::fs::read(&second).expect("a bundle");
+    let mut changed = whole.clone();
+    let at = whole
+        .windows(4)
+        .rposition(|part| part == b"PAR1")
+        .expect("a Parquet file")
+        - 40;
+    changed[at] ^= 1;
+    let wrong = site.join("wrong.fenghuo");
+    std::fs::write(&wrong, &changed).expect("a bundle");
+    let refused = from(&wrong.display().to_string(), &[]);
+    assert!(
+        [Some(1), Some(2)].contains(&refused.status.code()),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert!(from(&second, &[]).status.success());
+    same(&site, county.site.path(), "990103", "from the next bundle");
+    // what is older is not taken over what is newer
+    let older = from(&first, &[]);
+    assert_eq!(older.status.code(), Some(5), "{}", text(&older.stderr));
+    let exports = record(&site);
+    let exports = exports
+        .iter()
+        .filter(|line| line["act"] == "share.export" && line["decision"] == "whole");
+    assert!(exports.clone().count() == 2 && exports.clone().all(|line| line["rows"].as_u64() > Some(0)));
+}
+
+#[test]
+fn a_token_renews_itself_while_a_grant_stands_and_a_county_sends_back() {
+    let city = city(68, 4);
+    let site = city.site.path().to_owned();
+    let Some(_door) = Door::open(&site, "") else { return };
+    let profile = site.join("keys/short.share");
+    let file = profile.display().to_string();
+    let name = [
+        "share",
+        "add",
+        "short",
+        "--county",
+        "990101",
+        "--profile",
+        &file,
+        "--days",
+        "5",
+    ];
+    ok(&[&["--site", &city.path()], &name[..]].concat());
+    grant(&site, "short", &SHARES);
+    let county = County::new(&profile);
+    std::fs::create_dir_all(county.site.path().join("outbox")).expect("a folder");
+    let note = "{\"action_id\": \"a1\", \"warning_id\": \"w1\", \"act\": \"acknowledged\"}\n";
+    std::fs::write(county.site.path().join("outbox/actions.ndjson"), note).expect("a note");
+    std::thread::sleep(Duration::from_secs(3));
+    let said = county.pull();
+    assert!(said.contains("was renewed"), "{said}");
+    let own = county.site.path().join("keys/city.share");
+    assert_ne!(token(&own), token(&profile));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&own).expect("a profile").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    county.pull();
+    // sent once, laid down once, also where it comes twice
+    let laid = || -> Vec<_> {
+        std::fs::read_dir(site.join("inbox/outbox/short"))
+            .expect("notes")
+            .flatten()
+            .collect()
+    };
+    assert_eq!(laid().len(), 1);
+    assert_eq!(std::fs::read_to_string(laid()[0].path()).expect("a note"), note);
+    std::fs::write(county.site.path().join("outbox/actions.ndjson"), note).expect("a note");
+    county.pull();
+    assert_eq!(laid().len(), 1);
+    // grants end; whoever asked may not say yes
+    let until = days_from_now(100);
+    let own = [
+        "share",
+        "grant",
+        "short",
+        "county_day",
+        "--requester",
+        "a",
+        "--approver",
+        "a",
+        "--until",
+        &until,
+    ];
+    let refused = run(&[&["--site", &city.path()], &own[..]].concat());
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    let listed = city.table(&["share", "recipients"]);
+    assert!(
+        listed
+            .iter()
+            .any(|row| row["recipient"] == "short" && row["state"] == "stands"),
+        "{listed:?}"
+    );
+    settled(&site);
+}
