@@ -184,17 +184,17 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The chain of a lake; the site's key vouches for its checkpoints.
+    /// The chain of a lake; the site's key vouches for its checkpoints, which whoever has none cannot add.
     ///
     /// # Errors
     /// As the file system fails.
-    pub fn open(lake: &Lake, key: &SiteKey) -> Result<Chain> {
+    pub fn open(lake: &Lake, key: Option<&SiteKey>) -> Result<Chain> {
         let files = Files::of(lake);
         let folder = files.chain.parent().unwrap_or(lake.root());
         std::fs::create_dir_all(folder).map_err(|cause| io_error(folder, &cause))?;
         let mut chain = Chain {
             files,
-            seal: seals(key).into_iter().next(),
+            seal: key.and_then(|key| seals(key).into_iter().next()),
             known: None,
         };
         // a chain that cannot be written is found before anything is asked for

@@ -154,7 +154,7 @@ mod tests {
             who: "990101".to_owned(),
             act: "share.file".to_owned(),
             object: "share.county_day/biz_month=2025-03".to_owned(),
-            decision: if request % 2 == 0 {
+            decision: if request.is_multiple_of(2) {
                 Decision::Allow
             } else {
                 Decision::Whole
@@ -168,7 +168,7 @@ mod tests {
     /// A chain of `lines` entries in groups, the last of which is a checkpoint.
     fn chain(folder: &Path, lines: usize) -> (Lake, Vec<Head>) {
         let lake = Lake::open(folder, "lake").expect("a lake");
-        let mut chain = Chain::open(&lake, &key()).expect("a chain");
+        let mut chain = Chain::open(&lake, Some(&key())).expect("a chain");
         let mut heads = Vec::new();
         for at in 0..lines {
             heads.push(chain.add(&[entry(at)], at as i64 * 1_000_000).expect("an entry"));
@@ -189,7 +189,7 @@ mod tests {
         let path = folder.path().join("lake/audit/chain.jsonl");
         let whole = std::fs::read(&path).expect("a chain");
         std::fs::write(&path, [&whole[..], b"0123 {\"seq\":4"].concat()).expect("a chain");
-        let mut again = Chain::open(&lake, &key()).expect("a chain");
+        let mut again = Chain::open(&lake, Some(&key())).expect("a chain");
         again.add(&[entry(99)], 0).expect("an entry");
         let verdict = verify(&lake, &key(), &heads).expect("a verdict");
         assert_eq!((verdict.lines, verdict.broken), (48, None));

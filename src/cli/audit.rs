@@ -1,5 +1,6 @@
 //! `fenghuo audit`: who asked for what, and whether the record of it is whole.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::audit::{Broken, Chain, Decision, Entry, Head, entries, verify};
@@ -7,6 +8,7 @@ use crate::cli::clock::{SystemClock, run_id};
 use crate::cli::open::Opened;
 use crate::cli::output::Output;
 use crate::cli::print::Printer;
+use crate::config::text::cut;
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail, io_error};
 use crate::time::Clock;
@@ -49,16 +51,19 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     match &args.verb {
         Verb::Verify { witness } => verified(&opened, witness, printer),
         Verb::Query { sql, output } => {
-            read(&opened, "audit.query", sql).await?;
+            let deed = Deed::begin(&opened, vec![question("audit.query", &[], sql, 0)])?;
             let bounds = Bounds::from(&opened.site.settings.limits);
             let session = Session::new(bounds)?;
             session.register_batch("audit.entry", entries(&opened.lake)?)?;
             let rows = opened.site.settings.limits.query_rows;
-            output.write(&session.query("audit", sql, rows).await?, printer)
+            let found = session.query("audit", sql, rows).await;
+            deed.shown(found.as_ref().ok().map(|found| found.rows()))?;
+            output.write(&found?, printer)
         }
         Verb::Export { output } => {
-            read(&opened, "audit.export", "").await?;
+            let deed = Deed::begin(&opened, vec![question("audit.export", &[], "", 0)])?;
             let batch = entries(&opened.lake)?;
+            deed.shown(Some(batch.num_rows()))?;
             let table = crate::engine::session::Table {
                 schema: batch.schema(),
                 batches: vec![batch],
@@ -68,23 +73,88 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     }
 }
 
-/// Records that the record is read.
-async fn read(opened: &Opened, act: &str, object: &str) -> Result<()> {
-    let now = SystemClock.now();
-    let mut chain = Chain::open(&opened.lake, &opened.key()?)?;
-    let entry = Entry {
-        request: run_id(now)?,
-        who: account(),
+/// Something that somebody at this site does, recorded before it is done.
+#[derive(Debug)]
+pub(super) struct Deed {
+    chain: Chain,
+    entries: Vec<Entry>,
+}
+
+impl Deed {
+    /// Records what is about to be done, to one object after the other.
+    ///
+    /// # Errors
+    /// As the record cannot be written: then it is not done.
+    pub(super) fn begin(opened: &Opened, entries: Vec<Entry>) -> Result<Deed> {
+        let now = SystemClock.now();
+        let request = run_id(now)?;
+        let fill = |(at, entry): (usize, Entry)| Entry {
+            request: format!("{request}-{at}"),
+            decision: Decision::Allow,
+            who: if entry.who.is_empty() { account() } else { entry.who },
+            ..entry
+        };
+        let entries: Vec<Entry> = entries.into_iter().enumerate().map(fill).collect();
+        // whoever may not see the key may still be recorded
+        let mut chain = Chain::open(&opened.lake, opened.key().ok().as_ref())?;
+        chain.add(&entries, now)?;
+        Ok(Deed { chain, entries })
+    }
+
+    /// The head of the record with it.
+    pub(super) fn head(&mut self) -> Result<Head> {
+        self.chain.add(&[], SystemClock.now())
+    }
+
+    /// Records how it ended.
+    ///
+    /// # Errors
+    /// As the record cannot be written.
+    pub(super) fn end(mut self, done: bool) -> Result<()> {
+        for entry in &mut self.entries {
+            entry.decision = if done { Decision::Whole } else { Decision::Part };
+            if !done {
+                (entry.rows, entry.bytes) = (0, 0);
+            }
+        }
+        self.chain.add(&self.entries, SystemClock.now()).map(drop)
+    }
+
+    /// Records how it ended, with the rows that were shown.
+    ///
+    /// # Errors
+    /// As the record cannot be written.
+    pub(super) fn shown(mut self, rows: Option<usize>) -> Result<()> {
+        for entry in &mut self.entries {
+            entry.rows = rows.unwrap_or(0) as u64;
+        }
+        self.end(rows.is_some())
+    }
+}
+
+/// A question in SQL, as it is recorded: its tables, its digest, and the cells that it names, so that it can be told
+/// who asked about a place; other values of a question may be of somebody and are not kept.
+pub(super) fn question(act: &str, tables: &[String], sql: &str, release: u64) -> Entry {
+    let digest = blake3::hash(sql.as_bytes()).to_hex();
+    let words = sql.split(|c: char| !c.is_ascii_alphanumeric());
+    let cells: BTreeSet<&str> = words.filter(|word| is_cell(word)).collect();
+    let cells = cells.into_iter().collect::<Vec<_>>().join(" ");
+    Entry {
         act: act.to_owned(),
-        object: crate::config::text::cut(object, 400),
-        decision: Decision::Allow,
+        object: cut(&tables.join(" "), 400),
+        release,
+        reason: cut(
+            format!("sql {} cells {cells}", &digest[..16]).trim_end_matches(" cells "),
+            400,
+        ),
         ..Entry::default()
-    };
-    let ended = Entry {
-        decision: Decision::Whole,
-        ..entry.clone()
-    };
-    chain.add(&[entry, ended], now).map(drop)
+    }
+}
+
+/// Whether a word is an H3 cell, as text or as a number.
+fn is_cell(word: &str) -> bool {
+    let hex = word.len() == 15 && word.starts_with('8') && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex || word.parse::<u64>().is_ok_and(|number| number >> 59 == 1)
 }
 
 /// The account of whoever sits at this machine.

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::audit::{Chain, Decision, Entry};
-use crate::cli::audit::account;
-use crate::cli::clock::{SystemClock, run_id};
+use crate::audit::Entry;
+use crate::cli::audit::{Deed, account};
+use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::cli::serve::share_name;
 use crate::error::{Kind, Result, fail};
 use crate::serve::{Watched, bundle};
-use crate::time::Clock;
 
 /// What is written, and where.
 #[derive(Debug, clap::Args)]
@@ -33,29 +32,30 @@ pub(super) async fn run(opened: &Opened, args: &Args, printer: &Printer) -> Resu
         .now()
         .ok_or_else(|| fail(Kind::Unavailable, "runtime_failed", &[]))?;
     let share = share_name(&opened.site.settings.site.name)?;
-    let mut chain = Chain::open(&opened.lake, &opened.key()?)?;
-    let now = SystemClock.now();
-    let decided = Entry {
-        request: run_id(now)?,
+    let mut gathered = bundle::gather(&opened.lake, &state, (&args.name, &share)).await?;
+    let entry = |part: &bundle::Part| Entry {
         who: args.name.clone(),
         credential: account(),
+        purpose: part.purpose.clone(),
         act: "share.export".to_owned(),
-        object: share.clone(),
-        release: state.release().map_or(0, |release| release.release),
-        decision: Decision::Allow,
+        object: part.object.clone(),
+        release: gathered.offer.release,
+        rows: part.rows,
+        bytes: part.bytes,
         ..Entry::default()
     };
-    let head = chain.add(std::slice::from_ref(&decided), now)?;
-    let done = bundle::write(&opened.lake, &state, (&args.name, &share), &head.to_string(), &args.out).await;
-    let (rows, bytes) = done.as_ref().map_or((0, 0), |done| *done);
-    let ended = Entry {
-        decision: if done.is_ok() { Decision::Whole } else { Decision::Part },
-        rows,
-        bytes,
-        ..decided
-    };
-    chain.add(&[ended], SystemClock.now())?;
-    done?;
-    printer.say("share_exported", &[&args.name, &args.out.display(), &rows, &bytes]);
+    let mut deed = Deed::begin(opened, gathered.parts.iter().map(entry).collect())?;
+    gathered.offer.head = deed.head()?.to_string();
+    let written = gathered.write(&args.out).await;
+    deed.end(written.is_ok())?;
+    written?;
+    let sum = |of: fn(&bundle::Part) -> u64| gathered.parts.iter().map(of).sum::<u64>();
+    let words: [&dyn std::fmt::Display; 4] = [
+        &args.name,
+        &args.out.display(),
+        &sum(|part| part.rows),
+        &sum(|part| part.bytes),
+    ];
+    printer.say("share_exported", &words);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `fenghuo query`: one SELECT on a release. Source tables and tokens are not visible here.
 
+use crate::cli::audit::{Deed, question};
 use crate::cli::open::At;
 use crate::cli::output::Output;
 use crate::cli::print::Printer;
@@ -28,7 +29,10 @@ pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()
     let names = references("query", &args.sql)?;
     let wanted = |name: &str| names.iter().any(|known| known == name);
     let session = pinned::session_on(&opened.lake, Bounds::from(limits), &release, wanted).await?;
-    let table = session.query("query", &args.sql, limits.query_rows).await?;
+    let deed = Deed::begin(&opened, vec![question("query", &names, &args.sql, release.release)])?;
+    let table = session.query("query", &args.sql, limits.query_rows).await;
+    deed.shown(table.as_ref().ok().map(|table| table.rows()))?;
+    let table = table?;
     // what comes from elsewhere says from when it is
     for (share, pulled) in &release.pulled {
         if names.iter().any(|name| name.starts_with(&format!("{SHARED}.{share}."))) {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::audit::{Chain, Decision, Entry};
-use crate::cli::audit::account;
-use crate::cli::clock::{SystemClock, entropy, run_id};
+use crate::audit::Entry;
+use crate::cli::audit::Deed;
+use crate::cli::clock::{SystemClock, entropy};
 use crate::cli::open::Opened;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
@@ -96,24 +96,15 @@ async fn changed<T>(
 ) -> Result<T> {
     let mut recipients = Recipients::load(&opened.lake).await?;
     let done = change(&mut recipients)?;
-    let now = SystemClock.now();
     let entry = Entry {
-        request: run_id(now)?,
-        who: account(),
         act: act.to_owned(),
         object: object.to_owned(),
-        decision: Decision::Allow,
         ..Entry::default()
     };
-    let ended = Entry {
-        decision: Decision::Whole,
-        ..entry.clone()
-    };
-    let mut chain = Chain::open(&opened.lake, &opened.key()?)?;
-    chain.add(&[entry], now)?;
-    recipients.save(&opened.lake).await?;
-    chain.add(&[ended], now)?;
-    Ok(done)
+    let deed = Deed::begin(opened, vec![entry])?;
+    let saved = recipients.save(&opened.lake).await;
+    deed.end(saved.is_ok())?;
+    saved.map(|()| done)
 }
 
 pub(super) async fn add(opened: &Opened, args: &Add, printer: &Printer) -> Result<()> {

@@ -30,7 +30,7 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     let key = opened.key()?;
     let name = share_name(&settings.site.name)?;
     let clock = Arc::new(SystemClock);
-    let audit = Audit::start(Chain::open(&opened.lake, &key)?, clock.clone())?;
+    let audit = Audit::start(Chain::open(&opened.lake, Some(&key))?, clock.clone())?;
     let watched = Watched::new(opened.site.clone(), opened.lake.clone(), clock.clone()).await?;
     let parts = Parts {
         watched,

@@ -1,28 +1,47 @@
-//! What a recipient may read, as one file.
+//! What a recipient may read, gathered for a file that is handed over.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Kind, Result, fail};
 use crate::lake::Lake;
-use crate::lake::mirror::Mirrored;
-use crate::serve::files::Listings;
+use crate::lake::mirror::{DataFile, Mirrored};
+use crate::serve::files::{Listing, Listings, object};
 use crate::serve::state::State;
 use crate::share::bundle::Writer;
 use crate::share::offer::{Offer, Offered, OfferedFile};
 use crate::share::recipient::{Known, Token};
 
-/// Writes the tables of the present release that a recipient may read; their rows and bytes.
+/// One file of a bundle.
+#[derive(Debug)]
+pub struct Part {
+    listing: Arc<Listing>,
+    file: DataFile,
+    at: String,
+    /// What it is about, as the record names it.
+    pub object: String,
+    /// What for.
+    pub purpose: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// Everything of a bundle.
+#[derive(Debug)]
+pub struct Gathered {
+    /// What it offers.
+    pub offer: Offer,
+    /// Its files.
+    pub parts: Vec<Part>,
+}
+
+/// Gathers the tables of the present release that a recipient may read.
 ///
 /// # Errors
-/// `Missing` for a recipient or a release that is not there, `Denied` for one that may read nothing; as the lake or
-/// the file fails.
-pub async fn write(
-    lake: &Lake,
-    state: &State,
-    (name, share): (&str, &str),
-    head: &str,
-    path: &Path,
-) -> Result<(u64, u64)> {
+/// `Missing` for a recipient or a release that is not there, `Denied` for one that may read nothing; as the lake fails.
+pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str)) -> Result<Gathered> {
     let mut all = state.recipients.as_ref().clone();
     let recipient = all.get_mut(name)?.clone();
     // a bundle is handed over in person: there is no token to it
@@ -47,15 +66,8 @@ pub async fn write(
     if names.is_empty() {
         return Err(fail(Kind::Denied, "share_nothing", &[&name]));
     }
-    let (listings, mut writer) = (Listings::new(lake.clone()), Writer::begin(path)?);
-    let mut offer = Offer {
-        share: share.to_owned(),
-        release: release.release,
-        made_at: release.made_at.clone(),
-        head: head.to_owned(),
-        tables: Vec::new(),
-    };
-    let (mut rows, mut bytes) = (0, 0);
+    let listings = Listings::new(lake.clone());
+    let (mut parts, mut tables) = (Vec::new(), Vec::new());
     for name in names {
         let Some(open) = state.open(&who, &name, release) else {
             continue;
@@ -64,14 +76,15 @@ pub async fn write(
         let mut files = Vec::new();
         for (digest, file) in listing.of(&open) {
             let at = format!("{name}/{}-{digest}.parquet", files.len());
-            writer.file(&at)?;
-            let mut from = 0;
-            while from < file.size {
-                let part = listing.table.bytes_of(&file.path, from..file.size).await?;
-                writer.add(&part)?;
-                from += part.len() as u64;
-            }
-            (rows, bytes) = (rows + file.rows, bytes + file.size);
+            parts.push(Part {
+                object: object(&open, file),
+                purpose: open.purpose.to_owned(),
+                rows: file.rows,
+                bytes: file.size,
+                at: at.clone(),
+                file: file.clone(),
+                listing: listing.clone(),
+            });
             let file = Mirrored {
                 digest: digest.to_owned(),
                 size: file.size,
@@ -80,13 +93,43 @@ pub async fn write(
             };
             files.push(OfferedFile { file, at });
         }
-        offer.tables.push(Offered {
+        tables.push(Offered {
             stale: release.held.get(&open.share.table()).cloned(),
             shape: listing.shape.clone(),
             name,
             files,
         });
     }
-    writer.end(&offer)?;
-    Ok((rows, bytes))
+    let offer = Offer {
+        share: share.to_owned(),
+        release: release.release,
+        made_at: release.made_at.clone(),
+        head: String::new(),
+        tables,
+    };
+    Ok(Gathered { offer, parts })
+}
+
+impl Gathered {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// As the lake or the file fails.
+    pub async fn write(&self, path: &Path) -> Result<()> {
+        let mut writer = Writer::begin(path)?;
+        for part in &self.parts {
+            writer.file(&part.at)?;
+            let mut from = 0;
+            while from < part.file.size {
+                let bytes = part
+                    .listing
+                    .table
+                    .bytes_of(&part.file.path, from..part.file.size)
+                    .await?;
+                writer.add(&bytes)?;
+                from += bytes.len() as u64;
+            }
+        }
+        writer.end(&self.offer)
+    }
 }

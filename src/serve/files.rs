@@ -50,6 +50,14 @@ impl Listing {
     }
 }
 
+/// What a file is about, as the record names it: its table and partition.
+pub(super) fn object(open: &Open<'_>, file: &DataFile) -> String {
+    match &file.partition {
+        Some((column, Some(value))) => format!("{}/{column}={value}", open.share.table()),
+        _ => open.share.table(),
+    }
+}
+
 /// A state of a table: its name, location and version.
 type At = (String, String, u64);
 
@@ -174,10 +182,7 @@ impl Server {
         entry.credential = who.token.id.clone();
         open.purpose.clone_into(&mut entry.purpose);
         entry.release = link.release;
-        entry.object = match &file.partition {
-            Some((column, Some(value))) => format!("{}/{column}={value}", open.share.table()),
-            _ => open.share.table(),
-        };
+        entry.object = object(&open, file);
         if link.ends.saturating_mul(1_000_000) <= now {
             return Err(No::Ended);
         }

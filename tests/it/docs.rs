@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::demo::city;
+use crate::door;
 use crate::support::{copy, folder, text};
 
 struct Step {
@@ -171,4 +172,34 @@ fn the_matcher_knows_a_difference() {
     assert!(fits(&expected(&["a … c", "…"]), &["a b c", "d", "e"]));
     assert!(!fits(&expected(&["a … c"]), &["a b d"]));
     assert!(!fits(&expected(&["a"]), &["a", "b"]));
+}
+
+#[test]
+fn a_city_defines_publishes_serves_and_revokes_its_shares() {
+    if door::certificates().is_some() {
+        execute("docs/guide/share.md");
+    }
+}
+
+#[test]
+fn a_county_comes_from_a_profile_file_to_its_first_page() {
+    use std::os::unix::fs::PermissionsExt;
+    if door::certificates().is_none() {
+        return;
+    }
+    let mut served = None;
+    execute_in("docs/guide/county.md", |dir| {
+        let site = dir.join("city");
+        copy(city(), &site);
+        std::fs::copy(city().join("keys/site.key"), site.join("keys/site.key")).expect("the city's own key");
+        for share in ["county_day", "county_health"] {
+            door::approve(&site, share, door::UNTIL);
+        }
+        crate::support::ok(&["--site", &site.display().to_string(), "run", "nightly"]);
+        served = door::Door::open(&site, "");
+        let profile = door::recipient(&site, "yanxi", "990101", &["county_day", "county_health"]);
+        let own = dir.join("city.share");
+        std::fs::copy(profile, &own).expect("a profile");
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    });
 }

@@ -28,7 +28,7 @@ pub fn approve(site: &Path, name: &str, until: &str) {
 }
 
 /// An authority and a certificate for this machine, or `None` with the reason printed.
-fn certificates() -> Option<&'static Path> {
+pub fn certificates() -> Option<&'static Path> {
     static MADE: OnceLock<Option<TempDir>> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let dir = folder();

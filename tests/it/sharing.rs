@@ -537,7 +537,7 @@ fn a_bundle_travels_where_no_line_leads() {
     let exports = exports
         .iter()
         .filter(|line| line["act"] == "share.export" && line["decision"] == "whole");
-    assert!(exports.clone().count() == 2 && exports.clone().all(|line| line["rows"].as_u64() > Some(0)));
+    assert!(exports.clone().count() >= 6 && exports.clone().all(|line| line["rows"].as_u64() > Some(0)));
 }
 
 #[test]
