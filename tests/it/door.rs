@@ -260,7 +260,7 @@ pub fn large_share(site: &Path, each: u64) {
         purpose = \"test\"\nlegal_basis = \"test\"\napprover = \"data protection officer\"\nexpires = \"2999-12-31\"\n";
     std::fs::write(site.join("pipelines/shares/big.toml"), share).expect("a share");
     let sql = format!(
-        "SELECT county, alarm_id % 1000003 AS call, (alarm_id % 1000003 * 7919 + n * 2654435761) % 4294967291 AS noise\n\
+        "SELECT county, alarm_id % 1000003 AS call, CAST(1e12 * (1 + sin(alarm_id % 1000003 * 7919 + n)) AS BIGINT) AS noise\n\
          FROM core.alarm CROSS JOIN (SELECT unnest(range(0, {each})) AS n)\n"
     );
     std::fs::write(site.join("sql/share/big.sql"), sql).expect("a share");

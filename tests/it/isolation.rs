@@ -217,7 +217,7 @@ fn a_revocation_ends_addresses_and_streams_within_seconds() {
         ok(&["--site", &city.path(), "share", "revoke", "c990101"]);
         let revoked = Instant::now();
         loop {
-            let (status, ..) = ask(client.get(&url)).await;
+            let (status, ..) = ask(client.head(&url)).await;
             let (query, ..) = ask(client.get(door.url("shares")).bearer_auth(token(&profile))).await;
             if status == 404 && query == 401 {
                 break;

@@ -426,7 +426,7 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
     let rounds = if std::env::var("FENGHUO_TEST_KILLS").is_ok() {
         100
     } else {
-        4
+        3
     };
     let mut dice = Dice(11);
     let mut cut_off = 0;
@@ -434,13 +434,13 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
         let county = County::new(&profile);
         let path = county.site.path().join("fenghuo.toml");
         let said = std::fs::read_to_string(&path).expect("settings");
-        std::fs::write(&path, format!("{said}mebibytes_per_second = 3.0\nattempts = 20\n")).expect("settings");
+        std::fs::write(&path, format!("{said}mebibytes_per_second = 2.0\nattempts = 20\n")).expect("settings");
         let mut pulling = fenghuo()
             .args(["--site", &county.path(), "--quiet", "pull"])
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        std::thread::sleep(Duration::from_millis(400 + dice.below(500)));
+        std::thread::sleep(Duration::from_millis(700 + dice.below(700)));
         door.kill();
         let record_then = record(&site).len();
         door.start();
