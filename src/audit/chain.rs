@@ -290,7 +290,7 @@ impl Chain {
         let from = bytes.saturating_sub(2 * LINE_BYTES);
         file.seek(SeekFrom::Start(from)).map_err(failed)?;
         let mut tail = Vec::new();
-        let mut tail_of = file.by_ref().take(bytes - from);
+        let mut tail_of = Read::by_ref(file).take(bytes - from);
         tail_of.read_to_end(&mut tail).map_err(failed)?;
         let end = match tail.iter().rposition(|byte| *byte == b'\n') {
             Some(at) => at + 1,
