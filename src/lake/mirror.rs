@@ -309,3 +309,45 @@ pub fn digest(path: &FilePath) -> Result<String> {
     hash.update_reader(File::open(path).map_err(failed)?).map_err(failed)?;
     Ok(hash.finalize().to_hex().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gets_its_name_for_the_bytes_that_were_promised_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bytes = b"PAR1 and what follows";
+        let incoming = |promised: &[u8]| Incoming {
+            path: folder.path().join("a/file.parquet"),
+            part: folder.path().join("a/file.part"),
+            file: Mirrored {
+                digest: blake3::hash(promised).to_hex().to_string(),
+                size: promised.len() as u64,
+                rows: 1,
+                partition: None,
+            },
+        };
+        let other = incoming(b"PAR1 and what follow5");
+        other.open(0).and_then(|mut part| part.add(bytes)).expect("a part");
+        let error = other.accept().expect_err("other bytes");
+        assert_eq!((error.kind(), other.is_there(), other.begun()), (Kind::Check, false, 0));
+        // in two parts, the second from where the first was left; what was written beyond it is not kept
+        let right = incoming(bytes);
+        right
+            .open(0)
+            .and_then(|mut part| part.add(&bytes[..9]))
+            .expect("a part");
+        assert_eq!(right.begun(), 9);
+        right
+            .open(7)
+            .and_then(|mut part| part.add(&bytes[7..]))
+            .expect("a part");
+        right.accept().expect("the bytes that were promised");
+        assert!(right.is_there());
+        assert_eq!(
+            std::fs::read(folder.path().join("a/file.parquet")).expect("a file"),
+            bytes
+        );
+    }
+}
