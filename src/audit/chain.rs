@@ -263,7 +263,8 @@ impl Chain {
         let head = self.add(&[entry], now)?;
         if let Some(seal) = &self.seal {
             let text = format!("{head} {}\n", hex(&seal.of(&[head.to_string().as_bytes()])));
-            let staged = self.files.sealed.with_extension("next");
+            // several processes may vouch at once, each with a file of its own
+            let staged = self.files.sealed.with_extension(std::process::id().to_string());
             let failed = |cause: std::io::Error| io_error(&self.files.sealed, &cause);
             let mut file = File::create(&staged).map_err(failed)?;
             file.write_all(text.as_bytes())

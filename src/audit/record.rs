@@ -122,6 +122,8 @@ fn left_open(chain: &Chain) -> Result<Vec<Entry>> {
         // the first line may be cut by where the look began
         let Some((_, line)) = parsed(line) else { continue };
         match line.entry.decision {
+            // what is done at this site itself ends by itself
+            Decision::Allow if line.entry.address.is_empty() => {}
             Decision::Allow => drop(open.insert(line.entry.request.clone(), line.entry)),
             _ => drop(open.remove(&line.entry.request)),
         }

@@ -106,11 +106,16 @@ impl Deed {
         self.chain.add(&[], SystemClock.now())
     }
 
-    /// Records how it ended.
+    /// Records how it ended, and vouches for the record, as for whatever changes what may leave.
     ///
     /// # Errors
     /// As the record cannot be written.
     pub(super) fn end(mut self, done: bool) -> Result<()> {
+        self.ended(done)?;
+        self.chain.checkpoint(SystemClock.now()).map(drop)
+    }
+
+    fn ended(&mut self, done: bool) -> Result<()> {
         for entry in &mut self.entries {
             entry.decision = if done { Decision::Whole } else { Decision::Part };
             if !done {
@@ -128,7 +133,7 @@ impl Deed {
         for entry in &mut self.entries {
             entry.rows = rows.unwrap_or(0) as u64;
         }
-        self.end(rows.is_some())
+        self.ended(rows.is_some())
     }
 }
 

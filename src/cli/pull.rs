@@ -67,7 +67,7 @@ impl Pulling for Shown<'_> {
                 &offer.tables.len(),
                 &files,
                 &mib(all),
-                &planned.wanted.len(),
+                &planned.files(),
                 &mib(bytes),
             ],
         );

@@ -47,7 +47,7 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     let served = listen(server, config, |address| printer.say("serve_ready", &[&address, &name]));
     tokio::select! {
         served = served => served,
-        () = watching.watched.watch(|error| printer.error(error)) => Ok(()),
+        () = watching.watch(|error| printer.error(error)) => Ok(()),
     }
 }
 

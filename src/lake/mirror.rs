@@ -209,6 +209,17 @@ impl Lake {
     /// # Errors
     /// `Input` for a schema that is none, else as [`Lake::table_of`].
     pub async fn table_like(&self, name: &str, shape: &Shape) -> Result<Table> {
+        match self.table_as(name, shape).await? {
+            (Some(table), _) => Ok(table),
+            (None, columns) => self.new_table_of(name, columns, &shape.partition_by).await,
+        }
+    }
+
+    /// The table of exactly this shape, where it is the newest of its name, and the columns of the shape.
+    ///
+    /// # Errors
+    /// As [`Lake::table_like`].
+    pub async fn table_as(&self, name: &str, shape: &Shape) -> Result<(Option<Table>, StructType)> {
         let columns: StructType = serde_json::from_str(&shape.schema)
             .map_err(|cause| fail(Kind::Input, "shared_schema", &[&name]).because(cause))?;
         if let Some(location) = self.locations(name).await?.last() {
@@ -216,10 +227,10 @@ impl Lake {
             let has = table.shape()?;
             let same = serde_json::from_str::<StructType>(&has.schema).is_ok_and(|has| has == columns);
             if same && has.partition_by == shape.partition_by {
-                return Ok(table);
+                return Ok((Some(table), columns));
             }
         }
-        self.new_table_of(name, columns, &shape.partition_by).await
+        Ok((None, columns))
     }
 }
 

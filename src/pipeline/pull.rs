@@ -153,7 +153,7 @@ impl Run<'_> {
             for offer in offers {
                 pinned.insert(offer.share.clone(), offer.release);
                 came.entry(offer.share.clone()).or_insert((0, 0, Instant::now()));
-                let plan = self.planned(offer).await?;
+                let plan = self.planned(offer, trial).await?;
                 let known = arrivals(self.lake, &plan.offer.share)?;
                 watch.planned(&plan, rate(&known));
                 planned.push(plan);
@@ -199,7 +199,7 @@ impl Run<'_> {
         let _alone = self.lake.lease("pull", 0).await?;
         let mut bundle = Bundle::open(path)?;
         let begun = Instant::now();
-        let planned = self.planned(bundle.offer().clone()).await?;
+        let planned = self.planned(bundle.offer().clone(), trial).await?;
         watch.planned(&planned, None);
         if trial {
             return Ok(Vec::new());
@@ -215,7 +215,7 @@ impl Run<'_> {
     }
 
     /// An offer against what is here. One that is older than what is here is not taken in its place.
-    async fn planned(&self, offer: Offer) -> Result<Planned> {
+    async fn planned(&self, offer: Offer, trial: bool) -> Result<Planned> {
         let last = self.lake.latest_release().await?;
         let known = last.as_ref().and_then(|last| last.pulled.get(&offer.share));
         if let Some(known) = known.filter(|known| known.release > offer.release) {
@@ -224,7 +224,7 @@ impl Run<'_> {
         }
         let wait = self.site.settings.limits.lease_wait_seconds;
         let _lease = self.lake.lease("site", wait).await?;
-        Planned::new(self.lake, offer).await
+        Planned::new(self.lake, offer, trial).await
     }
 
     /// Publishes what has come in.

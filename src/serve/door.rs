@@ -44,8 +44,7 @@ type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock>;
 /// Everything that answers need.
 #[derive(Debug)]
 pub struct Server {
-    /// What is known of recipients and releases.
-    pub watched: Watched,
+    pub(super) watched: Watched,
     pub(super) listings: Listings,
     pub(super) audit: Audit,
     pub(super) seals: Vec<Seal>,
@@ -152,6 +151,19 @@ impl Server {
             clock,
             requests: AtomicU64::new(0),
             streams: Mutex::default(),
+        }
+    }
+
+    /// Looks at the lake again and again, and forgets addresses that have been silent; `wrong` hears what could not
+    /// be seen.
+    pub async fn watch(&self, wrong: impl Fn(&crate::Error)) {
+        loop {
+            if let Err(error) = self.watched.look_later().await {
+                wrong(&error);
+            }
+            self.recipients.retain_recent();
+            self.addresses.retain_recent();
+            self.strangers.retain_recent();
         }
     }
 

@@ -6,6 +6,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::audit::Entry;
+use crate::config::text::cut;
 use crate::error::Kind;
 use crate::lake::digest::hex;
 use crate::serve::answer::{No, page};
@@ -20,6 +21,8 @@ use crate::time::rfc3339;
 pub const SCHEMA: &str = "share";
 /// Lines of JSON, as the protocol names them.
 const LINES: &str = "application/x-ndjson; charset=utf-8";
+/// Characters of a name that are recorded.
+const NAME: usize = 120;
 /// Items of a page where the client does not say.
 const PAGE: usize = 500;
 
@@ -75,7 +78,7 @@ impl Server {
                 list(entry, tables(state))
             }
             [ROOT, "shares", _, "schemas", SCHEMA, "tables", table, verb @ ..] => {
-                entry.object = format!("{SCHEMA}.{table}");
+                entry.object = cut(&format!("{SCHEMA}.{table}"), NAME);
                 self.table(ask, state, who, (table, verb), entry).await
             }
             [ROOT, "renewal"] if ask.method == Method::POST => self.renew(state, who, entry).await,

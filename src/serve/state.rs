@@ -154,14 +154,13 @@ impl Watched {
         (state.seen.elapsed() < STALE).then_some(state)
     }
 
-    /// Looks again and again; `wrong` hears what could not be seen.
-    pub async fn watch(&self, wrong: impl Fn(&crate::Error)) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if let Err(error) = self.look().await {
-                wrong(&error);
-            }
-        }
+    /// Looks once, after the time between two looks.
+    ///
+    /// # Errors
+    /// As [`Watched::look`].
+    pub async fn look_later(&self) -> Result<()> {
+        tokio::time::sleep(LOOK).await;
+        self.look().await
     }
 
     /// Looks once.

@@ -253,6 +253,11 @@ impl<'a> Provider<'a> {
         let endpoint = &self.profile.endpoint;
         let mut at = at;
         if at < wanted.size || wanted.size == 0 {
+            // an address that leads elsewhere is not followed, whatever may lie there
+            let origin = |address: &str| url::Url::parse(address).map(|url| url.origin());
+            if origin(&wanted.at) != origin(endpoint) {
+                return Err(self.strange());
+            }
             let mut request = self.client.get(&wanted.at);
             if at > 0 {
                 request = request.header("range", format!("bytes={at}-"));

@@ -70,6 +70,8 @@ pub struct Planned {
     tables: Vec<Table>,
     /// The files that are not here.
     pub wanted: Vec<Wanted>,
+    /// Files and bytes of tables that are not born yet, where they are only looked at.
+    unborn: (usize, u64),
 }
 
 /// A name of a publisher or table as a part of a table's name here.
@@ -86,16 +88,25 @@ fn plain(name: &str) -> Result<&str> {
 }
 
 impl Planned {
-    /// Holds an offer against the lake; tables that are not here are born. Under the site lease.
+    /// Holds an offer against the lake. Tables that are not here are born, but for a `trial`, which changes nothing.
+    /// Under the site lease.
     ///
     /// # Errors
     /// `Input` for names or schemas that cannot be here; as the lake fails.
-    pub async fn new(lake: &Lake, offer: Offer) -> Result<Planned> {
+    pub async fn new(lake: &Lake, offer: Offer, trial: bool) -> Result<Planned> {
         plain(&offer.share)?;
-        let (mut tables, mut wanted) = (Vec::new(), Vec::new());
+        let (mut tables, mut wanted, mut unborn) = (Vec::new(), Vec::new(), (0, 0));
         for offered in &offer.tables {
             let name = format!("{SHARED}.{}.{}", offer.share, plain(&offered.name)?);
-            let table = lake.table_like(&name, &offered.shape).await?;
+            let table = match trial {
+                true => lake.table_as(&name, &offered.shape).await?.0,
+                false => Some(lake.table_like(&name, &offered.shape).await?),
+            };
+            let Some(table) = table else {
+                unborn.0 += offered.files.len();
+                unborn.1 += offered.files.iter().map(|file| file.file.size).sum::<u64>();
+                continue;
+            };
             for file in &offered.files {
                 let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
                 if file.file.digest.len() != 64 || !file.file.digest.chars().all(hex) {
@@ -112,12 +123,23 @@ impl Planned {
             }
             tables.push(table);
         }
-        Ok(Planned { offer, tables, wanted })
+        Ok(Planned {
+            offer,
+            tables,
+            wanted,
+            unborn,
+        })
     }
 
     /// Bytes that are still to come.
     pub fn bytes(&self) -> u64 {
-        self.wanted.iter().map(|file| file.size - file.incoming.begun()).sum()
+        let files = self.wanted.iter();
+        self.unborn.1 + files.map(|file| file.size - file.incoming.begun()).sum::<u64>()
+    }
+
+    /// Files that are still to come.
+    pub fn files(&self) -> usize {
+        self.unborn.0 + self.wanted.len()
     }
 
     /// Files and bytes of the whole offer.
