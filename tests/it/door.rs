@@ -305,7 +305,7 @@ pub fn settled(site: &Path) -> Vec<Value> {
                 .filter(|line| decisions.contains(&line["decision"].as_str().unwrap_or_default()))
                 .count()
         };
-        if count(&["allow"]) == count(&["whole", "part"]) || begun.elapsed() > Duration::from_secs(20) {
+        if count(&["allow"]) == count(&["whole", "part"]) || begun.elapsed() > Duration::from_secs(180) {
             return complete(site);
         }
         std::thread::sleep(Duration::from_millis(50));
