@@ -16,6 +16,7 @@ use crate::serve::answer::{Counted, Ending, No, set};
 use crate::serve::door::{Answer, Ask, Server};
 use crate::serve::link::Link;
 use crate::serve::state::{Open, State};
+use crate::share::publish::RECIPIENT;
 
 /// Versions of tables that are remembered.
 const REMEMBERED: usize = 64;
@@ -41,6 +42,8 @@ impl Listing {
             .files
             .iter()
             .filter(move |(_, file)| match (&wanted, &file.partition) {
+                // a table of each county's own rows is that whatever its share's file says by now
+                (None, Some((column, _))) if column == RECIPIENT => false,
                 (None, _) => true,
                 (Some(wanted), Some((_, Some(value)))) => wanted.contains(value),
                 // rows that are nobody's are shown to nobody

@@ -19,7 +19,7 @@ use crate::share::rows::{Columns, MONTH, Shown};
 use crate::share::{Class, Share};
 
 /// The column that parts a table by whom its rows belong to.
-const RECIPIENT: &str = "recipient";
+pub const RECIPIENT: &str = "recipient";
 
 /// Counts of one county and period: what they give away together is solved together.
 const MOST_COUNTS: usize = 2_000;
