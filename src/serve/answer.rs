@@ -1,7 +1,9 @@
 //! Answers with their record: what left is written down when it has left, whole or in part.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
@@ -10,6 +12,9 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::{Audit, Decision, Entry};
+
+/// Time after which a reader that asks for nothing more has stalled.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// Why nothing leaves, as a client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,11 +157,29 @@ impl Drop for Ending {
 /// A part of a file, or why there is none.
 type Part = Result<Bytes, &'static str>;
 
-/// The bytes of an answer, counted as they leave.
+/// The bytes of an answer, counted as they leave. One whose reader asks for nothing any more has ended: behind a line
+/// that broke unseen, a connection may stand for long, and would keep its record open and its right to a stream.
 pub struct Counted {
     inner: Pin<Box<dyn Stream<Item = Part> + Send>>,
-    ending: Ending,
-    _permit: Option<OwnedSemaphorePermit>,
+    going: Arc<Mutex<Going>>,
+}
+
+/// An answer under way.
+#[derive(Debug)]
+struct Going {
+    ending: Option<Ending>,
+    permit: Option<OwnedSemaphorePermit>,
+    asked: Instant,
+}
+
+impl Going {
+    fn end(&mut self, broken: Option<&'static str>) {
+        if let (Some(ending), Some(broken)) = (&mut self.ending, broken) {
+            ending.broken = Some(broken);
+        }
+        self.ending = None;
+        self.permit = None;
+    }
 }
 
 impl Counted {
@@ -166,10 +189,15 @@ impl Counted {
         ending: Ending,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Counted {
+        let going = Arc::new(Mutex::new(Going {
+            ending: Some(ending),
+            permit,
+            asked: Instant::now(),
+        }));
+        tokio::spawn(watched(Arc::downgrade(&going)));
         Counted {
             inner: Box::pin(inner),
-            ending,
-            _permit: permit,
+            going,
         }
     }
 
@@ -179,21 +207,50 @@ impl Counted {
     }
 }
 
+/// Ends an answer whose reader has stalled.
+async fn watched(going: Weak<Mutex<Going>>) {
+    loop {
+        tokio::time::sleep(STALLED / 4).await;
+        let Some(going) = going.upgrade() else { return };
+        let Ok(mut going) = going.lock() else { return };
+        if going.asked.elapsed() >= STALLED {
+            going.end(Some("the reader stalled"));
+            return;
+        }
+    }
+}
+
 impl Stream for Counted {
     type Item = Result<Bytes, std::io::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.inner.as_mut().poll_next(context);
+        let broken = |why: &'static str| Poll::Ready(Some(Err(std::io::Error::other(why))));
+        let Ok(mut going) = self.going.lock() else {
+            return broken("the record was lost");
+        };
+        going.asked = Instant::now();
+        let Some(ending) = &mut going.ending else {
+            return broken("the reader stalled");
+        };
         polled.map(|next| match next? {
             Ok(bytes) => {
-                self.ending.sent += bytes.len() as u64;
+                ending.sent += bytes.len() as u64;
                 Some(Ok(bytes))
             }
             Err(why) => {
-                self.ending.broken = Some(why);
+                ending.broken = Some(why);
                 Some(Err(std::io::Error::other(why)))
             }
         })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Ok(mut going) = self.going.lock() {
+            going.end(None);
+        }
     }
 }
 
