@@ -29,6 +29,7 @@ pub mod model; // 7  SELECTs in order, checked and built
 
 pub mod ingest; // 8  source files to source tables
 pub mod share; // 8  what leaves, through the gate
+pub mod warn; // 8  what was done about a warning
 pub mod workbook; // 8  Markdown with SQL becomes a page
 
 pub mod pipeline; // 9  definition, plan, run, release

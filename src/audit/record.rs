@@ -1,7 +1,8 @@
 //! The recorder: entries of many requests at once, one write to the disk for all that wait.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -23,11 +24,21 @@ const TAIL_BYTES: usize = 64 << 20;
 
 type Answer = oneshot::Sender<std::result::Result<Head, String>>;
 
+/// What the recorder is told.
+#[derive(Debug)]
+enum Told {
+    /// To write an entry, and to whom that it is written.
+    Write(Box<Entry>, Option<Answer>),
+    /// To end in good order.
+    Close,
+}
+
 /// Records what is decided and what ended.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    send: UnboundedSender<(Entry, Option<Answer>)>,
+    send: UnboundedSender<Told>,
     head: Arc<RwLock<Head>>,
+    recorder: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Audit {
@@ -41,11 +52,12 @@ impl Audit {
         let head = Arc::new(RwLock::new(chain.checkpoint(clock.now())?));
         let (send, receive) = unbounded_channel();
         let shown = head.clone();
-        std::thread::Builder::new()
+        let recorder = std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || record(chain, receive, clock.as_ref(), &shown))
             .map_err(|cause| fail(Kind::Unavailable, "runtime_failed", &[]).because(cause))?;
-        Ok(Audit { send, head })
+        let recorder = Arc::new(Mutex::new(Some(recorder)));
+        Ok(Audit { send, head, recorder })
     }
 
     /// Records an entry; it is on the disk when this returns.
@@ -56,7 +68,7 @@ impl Audit {
         let failed = |cause: String| fail(Kind::Unavailable, "audit_failed", &[]).because(cause);
         let (answer, told) = oneshot::channel();
         self.send
-            .send((entry, Some(answer)))
+            .send(Told::Write(Box::new(entry), Some(answer)))
             .map_err(|cause| failed(cause.to_string()))?;
         told.await.map_err(|cause| failed(cause.to_string()))?.map_err(failed)
     }
@@ -64,7 +76,18 @@ impl Audit {
     /// Records how a request ended, without waiting for the disk.
     pub fn end(&self, entry: Entry) {
         // a recorder that is gone refuses the next request, which says so
-        let _ = self.send.send((entry, None));
+        let _ = self.send.send(Told::Write(Box::new(entry), None));
+    }
+
+    /// Ends the record in good order: what was told before is on the disk when this returns, and vouched for. What is
+    /// asked later is refused.
+    pub fn close(&self) {
+        // a recorder that is gone has nothing left to write
+        let _ = self.send.send(Told::Close);
+        let recorder = self.recorder.lock().ok().and_then(|mut recorder| recorder.take());
+        if let Some(recorder) = recorder {
+            let _ = recorder.join();
+        }
     }
 
     /// The head of the chain, as of the last write.
@@ -73,23 +96,38 @@ impl Audit {
     }
 }
 
-fn record(
-    mut chain: Chain,
-    mut receive: UnboundedReceiver<(Entry, Option<Answer>)>,
-    clock: &dyn Clock,
-    shown: &RwLock<Head>,
-) {
-    let (mut since, mut vouched) = (0, Instant::now());
-    while let Some(first) = receive.blocking_recv() {
-        let (mut entries, mut answers) = (vec![first.0], vec![first.1]);
-        while entries.len() < GROUP
-            && let Ok((entry, answer)) = receive.try_recv()
-        {
-            entries.push(entry);
-            answers.push(answer);
+fn record(mut chain: Chain, mut receive: UnboundedReceiver<Told>, clock: &dyn Clock, shown: &RwLock<Head>) {
+    let (mut since, mut vouched, mut open) = (0, Instant::now(), true);
+    // ends that could not be written: they wait for the next write, with which they are tried again
+    let mut kept: Vec<Entry> = Vec::new();
+    while open {
+        let Some(first) = receive.blocking_recv() else { break };
+        let (mut entries, mut answers, mut next) = (std::mem::take(&mut kept), Vec::new(), Some(first));
+        let waiting = entries.len();
+        while let Some(told) = next {
+            match told {
+                Told::Write(entry, answer) => {
+                    entries.push(*entry);
+                    answers.push(answer);
+                }
+                Told::Close => open = false,
+            }
+            next = (entries.len() < waiting + GROUP && open)
+                .then(|| receive.try_recv().ok())
+                .flatten();
         }
         let mut done = chain.add(&entries, clock.now());
-        since += entries.len();
+        if done.is_err() {
+            let told = std::iter::repeat_n(true, waiting).chain(answers.iter().map(Option::is_none));
+            kept = entries
+                .into_iter()
+                .zip(told)
+                .filter(|(_, end)| *end)
+                .map(|(entry, _)| entry)
+                .collect();
+        } else {
+            since += entries.len();
+        }
         if done.is_ok() && (since >= CHECKPOINT_ENTRIES || vouched.elapsed() >= CHECKPOINT_TIME) {
             done = chain.checkpoint(clock.now());
             (since, vouched) = (0, Instant::now());

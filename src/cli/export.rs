@@ -1,6 +1,6 @@
 //! `fenghuo share export`: what a recipient may read, as one file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::audit::Entry;
@@ -9,8 +9,13 @@ use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::cli::serve::share_name;
+use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
+use crate::model::pinned;
 use crate::serve::{Watched, bundle};
+use crate::share::Class;
+use crate::share::desk::Desk;
+use crate::share::publish::RECIPIENT;
 
 /// What is written, and where.
 #[derive(Debug, clap::Args)]
@@ -18,7 +23,7 @@ pub(super) struct Args {
     /// Name of the recipient: small letters, digits, - and _
     #[arg(id = "recipient_name", value_name = "RECIPIENT")]
     name: String,
-    /// File to write
+    /// File to write: a bundle for `fenghuo pull --from`; .xlsx or .zip (of CSV files) for a desk without Fenghuo
     #[arg(long = "out", id = "bundle_out", value_name = "FILE")]
     out: PathBuf,
 }
@@ -46,7 +51,10 @@ pub(super) async fn run(opened: &Opened, args: &Args, printer: &Printer) -> Resu
     };
     let mut deed = Deed::begin(opened, gathered.parts.iter().map(entry).collect())?;
     gathered.offer.head = deed.head()?.to_string();
-    let written = gathered.write(&args.out).await;
+    let written = match args.out.extension().and_then(|ending| ending.to_str()) {
+        Some("xlsx" | "zip") => for_a_desk(opened, &gathered, &args.out).await,
+        _ => gathered.write(&args.out).await,
+    };
     deed.end(written.is_ok())?;
     written?;
     let sum = |of: fn(&bundle::Part) -> u64| gathered.parts.iter().map(of).sum::<u64>();
@@ -58,4 +66,75 @@ pub(super) async fn run(opened: &Opened, args: &Args, printer: &Printer) -> Resu
     ];
     printer.say("share_exported", &words);
     Ok(())
+}
+
+/// Writes the tables for whoever has a spreadsheet and nothing else.
+async fn for_a_desk(opened: &Opened, gathered: &bundle::Gathered, path: &Path) -> Result<()> {
+    let bounds = Bounds::from(&opened.site.settings.limits);
+    let mut desk = Desk::begin(path)?;
+    let mut cover = Vec::new();
+    for open in &gathered.tables {
+        let name = open.share.table();
+        let table = opened
+            .lake
+            .table_at(&name, &open.entry.location, open.entry.version)
+            .await?;
+        let session = pinned::on(bounds, &[&table]).await?;
+        let columns = session.plan(&name, &format!("SELECT * FROM {name}")).await?;
+        // cells leave as people write them
+        let column = |name: &String| match name.as_str() {
+            "cell" => "h3_text(cell) AS cell".to_owned(),
+            name => format!("\"{name}\""),
+        };
+        let names: Vec<String> = columns
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| column(field.name()))
+            .collect();
+        let own = open.counties.as_ref().map(|counties| {
+            let quoted = counties
+                .iter()
+                .map(|county| format!("'{}'", county.replace('\'', "''")));
+            format!(" WHERE {RECIPIENT} IN ({})", quoted.collect::<Vec<_>>().join(", "))
+        });
+        let order = (1..=names.len())
+            .map(|at| at.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let own = own.unwrap_or_default();
+        let sql = format!("SELECT {} FROM {name}{own} ORDER BY {order}", names.join(", "));
+        let plan = session.plan(&name, &sql).await?;
+        let mut rows = session.stream(&name, &sql, plan).await?;
+        desk.table(&open.share.name, rows.schema().as_ref())?;
+        let mut count = 0;
+        while let Some(batch) = rows.next().await? {
+            count += batch.num_rows();
+            desk.rows(&batch)?;
+        }
+        let file = &open.share.file;
+        let hidden = match file.class {
+            Class::Own => String::new(),
+            Class::Compared => format!("k = {}", file.k),
+        };
+        let words = [&open.share.name, &file.title_zh, &file.title_en, &file.purpose, &hidden];
+        let mut line: Vec<String> = words.into_iter().cloned().collect();
+        line.extend([
+            gathered.offer.release.to_string(),
+            gathered.offer.made_at.clone(),
+            count.to_string(),
+        ]);
+        cover.push(line);
+    }
+    let names = [
+        "table",
+        "title_zh",
+        "title_en",
+        "purpose",
+        "least_count",
+        "release",
+        "made_at",
+        "rows",
+    ];
+    desk.end(&names, &cover)
 }

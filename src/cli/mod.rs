@@ -35,6 +35,7 @@ mod share;
 mod status;
 mod table;
 mod test;
+mod warn;
 mod workbook;
 
 use std::path::PathBuf;
@@ -95,6 +96,7 @@ enum Command {
     Audit(audit::Args),
     Table(table::Args),
     Test(test::Args),
+    Warn(warn::Args),
     Workbook(workbook::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -250,6 +252,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Lineage(args) => lineage::run(args, at, printer).await,
         Command::Query(args) => query::run(args, at, printer).await,
         Command::Share(args) => share::run(args, site, printer).await,
+        Command::Warn(args) => warn::run(args, site, printer).await,
         Command::Serve(args) => serve::run(args, site, printer).await,
         Command::Audit(args) => audit::run(args, site, printer).await,
         Command::Release(args) => release::run(args, at, printer).await,

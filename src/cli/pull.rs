@@ -10,7 +10,7 @@ use crate::error::{Kind, Result, fail};
 use crate::ingest::Progress;
 use crate::message::Message;
 use crate::pipeline::Watch;
-use crate::pipeline::pull::{Arrived, Pulling};
+use crate::pipeline::pull::{Arrived, Ask, Pulling};
 use crate::share::client::Moving;
 use crate::share::offer::Planned;
 
@@ -33,6 +33,9 @@ pub(super) struct Args {
         conflicts_with = "pull_profile"
     )]
     from: Option<PathBuf>,
+    /// Take a release that is older than the one here, where the provider began anew
+    #[arg(long = "older", id = "pull_older_too")]
+    older: bool,
     /// Show what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -90,8 +93,12 @@ impl Pulling for Shown<'_> {
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let key = opened.key()?;
+    let ask = Ask {
+        trial: args.dry_run,
+        older: args.older,
+    };
     if let Some(path) = &args.from {
-        let arrived = opened.run(&key)?.pull_file(path, args.dry_run, &shown(printer)).await?;
+        let arrived = opened.run(&key)?.pull_file(path, ask, &shown(printer)).await?;
         told(&arrived, printer);
         return Ok(());
     }
@@ -105,11 +112,16 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     if profiles.is_empty() {
         return Err(fail(Kind::Missing, "pull_nowhere", &[]).hint("pull_nowhere_hint", &[]));
     }
+    // a provider that is away keeps nobody from the others; the first failure ends the command
+    let mut failed = Ok(());
     for profile in &profiles {
-        let arrived = opened.run(&key)?.pull(profile, args.dry_run, &shown(printer)).await?;
-        told(&arrived, printer);
+        match opened.run(&key)?.pull(profile, ask, &shown(printer)).await {
+            Ok(arrived) => told(&arrived, printer),
+            Err(error) if failed.is_ok() => failed = Err(error),
+            Err(error) => printer.error(&error),
+        }
     }
-    Ok(())
+    failed
 }
 
 fn shown(printer: &Printer) -> Shown<'_> {

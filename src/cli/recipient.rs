@@ -46,6 +46,9 @@ pub(super) struct Rotate {
     /// Name of the recipient: small letters, digits, - and _
     #[arg(id = "recipient_name", value_name = "RECIPIENT")]
     name: String,
+    /// End the tokens before it at once, not after a day: others may know them
+    #[arg(long = "now", id = "rotate_now")]
+    now: bool,
     #[command(flatten)]
     handed: Handed,
 }
@@ -133,7 +136,10 @@ pub(super) async fn rotate(opened: &Opened, args: &Rotate, printer: &Printer) ->
         now,
         days: args.handed.days,
     };
-    let secret = changed(opened, "share.rotate", &args.name, |all| all.rotate(&args.name, new)).await?;
+    let secret = changed(opened, "share.rotate", &args.name, |all| {
+        all.rotate(&args.name, new, args.now)
+    })
+    .await?;
     hand_out(ready, &secret, now, &args.handed, printer)?;
     printer.say("recipient_rotated", &[&args.name, &args.handed.out.display()]);
     Ok(())

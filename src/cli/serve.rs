@@ -8,7 +8,8 @@ use crate::cli::clock::{SystemClock, entropy};
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::error::{Kind, Result, fail};
-use crate::serve::{Parts, Server, Watched, listen, tls};
+use crate::serve::{Parts, Server, Watched, bind, listen, tls};
+use crate::warn::INBOX;
 
 /// Serve shared tables to their recipients
 #[derive(Debug, clap::Args)]
@@ -29,25 +30,38 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     )?;
     let key = opened.key()?;
     let name = share_name(&settings.site.name)?;
+    // one server of a lake alone: a second one would take the requests of the first for left behind
+    let listener = bind(&serve.listen)?;
+    let _alone = opened.lake.lease("serve", 0).await?;
     let clock = Arc::new(SystemClock);
-    let audit = Audit::start(Chain::open(&opened.lake, Some(&key))?, clock.clone())?;
     let watched = Watched::new(opened.site.clone(), opened.lake.clone(), clock.clone()).await?;
+    let audit = Audit::start(Chain::open(&opened.lake, Some(&key))?, clock.clone())?;
     let parts = Parts {
         watched,
         lake: opened.lake.clone(),
         audit,
         settings: serve,
         name: name.clone(),
-        inbox: opened.site.path("inbox"),
+        inbox: opened.site.path(INBOX),
         clock,
         entropy,
     };
     let server = Arc::new(Server::new(parts, &key));
+    let _closing = Closing(server.clone());
     let watching = server.clone();
-    let served = listen(server, config, |address| printer.say("serve_ready", &[&address, &name]));
+    let ready = |address| printer.say("serve_ready", &[&address, &name]);
     tokio::select! {
-        served = served => served,
+        served = listen(server, config, listener, ready) => served,
         () = watching.watch(|error| printer.error(error)) => Ok(()),
+    }
+}
+
+/// A server that is told to end ends its answers and its record in good order.
+struct Closing(Arc<Server>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -180,8 +180,12 @@ pub struct Pull {
     pub mebibytes_per_second: f64,
     /// Seconds without a byte after which a connection is given up.
     pub patience_seconds: u64,
-    /// Times that a file is tried where the line breaks.
+    /// Times that a question or a file is tried where the line breaks.
     pub attempts: u32,
+    /// GiB that one pull brings at most.
+    pub gibibytes: u64,
+    /// Minutes that a night waits for each publisher.
+    pub night_minutes: u64,
 }
 
 /// Who is told when a night goes wrong, and how.

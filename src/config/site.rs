@@ -195,15 +195,23 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let staged = PathBuf::from(staged);
     // what a killed writer left here is no key yet
     let _ = std::fs::remove_file(&staged);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&staged)?;
+    let mut file = create_private(&staged)?;
     std::io::Write::write_all(&mut file, bytes)?;
     file.sync_all()?;
     std::fs::rename(&staged, path)?;
     sync_folder(path)
+}
+
+/// A new file that its owner alone can read.
+///
+/// # Errors
+/// As the file system fails, also where it is there.
+pub fn create_private(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Makes the names in the folder of a file outlive a power cut.

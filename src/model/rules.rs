@@ -62,7 +62,8 @@ fn reaches(
             continue;
         }
         path.push(input.clone());
-        if ALARM_TABLES.contains(&input.as_str()) {
+        // what others share holds calls behind another filter, or none
+        if input.starts_with("shared.") || ALARM_TABLES.contains(&input.as_str()) {
             return Some(input.clone());
         }
         if let Some(next) = models.get(input)

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::Head;
+use crate::audit::{Chain, Decision, Entry, Head};
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::{Commit, Lake};
 use crate::message::Message;
@@ -29,6 +29,18 @@ const ATTEMPTS: u32 = 4;
 /// Days before the end of a token at which its end is told.
 const NOTICES: [i64; 3] = [3, 14, RENEWAL_DAYS];
 const DAY: i64 = 86_400_000_000;
+
+/// The folder of a site in which what goes back to a provider lies, by its name.
+pub const OUTBOX: &str = "outbox";
+
+/// How a pull is to go.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ask {
+    /// Only tell what would come.
+    pub trial: bool,
+    /// Take what is older than what is here, as after a provider began anew.
+    pub older: bool,
+}
 
 /// Who watches a pull.
 pub trait Pulling: Moving {
@@ -117,26 +129,31 @@ impl Pulling for Quiet<'_> {
 }
 
 impl Run<'_> {
-    /// Pulls from every provider of the settings; the first failure is told when all were asked.
+    /// Pulls from every provider of the settings; the first failure is told when all were asked. A night waits for
+    /// none of them longer than the settings say.
     pub(super) async fn pull_all(&self, watch: &dyn Watch) -> Result<()> {
-        let mut failed = Ok(());
+        let (mut failed, minutes) = (Ok(()), self.site.settings.pull.night_minutes);
         for profile in &self.site.settings.pull.profiles {
-            let done = self.pull(&self.site.path(profile), false, &Quiet(watch)).await;
-            failed = failed.and(done.map(drop));
+            let (path, quiet) = (self.site.path(profile), Quiet(watch));
+            let pull = self.pull(&path, Ask::default(), &quiet);
+            let late = |_| fail(Kind::Unavailable, "pull_late", &[profile, &minutes]);
+            let done = tokio::time::timeout(Duration::from_secs(60 * minutes), pull).await;
+            failed = failed.and(done.map_err(late).and_then(|done| done.map(drop)));
         }
         failed
     }
 
-    /// Pulls what a profile's provider offers; a `trial` only tells what would come.
+    /// Pulls what a profile's provider offers.
     ///
     /// # Errors
-    /// As [`Provider::offers`] and [`Provider::fetch`]; `Conflict` where another pull is under way. What has come in
-    /// stays, and the next pull goes on with it.
-    pub async fn pull(&self, path: &Path, trial: bool, watch: &dyn Pulling) -> Result<Vec<Arrived>> {
+    /// As [`Provider::offers`] and [`Provider::fetch`]; `Conflict` where another pull is under way or what is offered
+    /// is older than what is here, `Limit` for more than the settings take. What has come in stays, and the next pull
+    /// goes on with it.
+    pub async fn pull(&self, path: &Path, ask: Ask, watch: &dyn Pulling) -> Result<Vec<Arrived>> {
         let _alone = self.lake.lease("pull", 0).await?;
         let settings = &self.site.settings.pull;
         let mut profile = Profile::read(path)?;
-        let (mut pinned, mut left) = (BTreeMap::new(), ATTEMPTS);
+        let (mut pinned, mut left, mut renewed) = (BTreeMap::new(), ATTEMPTS, ask.trial);
         let mut came: BTreeMap<String, (u64, u64, Instant)> = BTreeMap::new();
         loop {
             let provider = Provider::new(&profile, settings)?;
@@ -149,59 +166,91 @@ impl Run<'_> {
                 }
                 offers => offers?,
             };
-            let mut planned = Vec::new();
-            for offer in offers {
-                pinned.insert(offer.share.clone(), offer.release);
-                came.entry(offer.share.clone()).or_insert((0, 0, Instant::now()));
-                let plan = self.planned(offer, trial).await?;
-                let known = arrivals(self.lake, &plan.offer.share)?;
-                watch.planned(&plan, rate(&known));
-                planned.push(plan);
+            // before the files: a line that breaks each day must not cost the token as well
+            if !std::mem::replace(&mut renewed, true)
+                && let Some(next) = self.renewed(&provider, &profile, ends.as_deref(), watch).await
+            {
+                next.write(path)?;
+                profile = next;
+                continue;
             }
-            if trial {
+            let planned = self.all_planned(offers, ask, watch).await?;
+            if ask.trial {
                 return Ok(Vec::new());
             }
-            let mut again = false;
+            let (mut again, mut moved) = (false, 0);
             for plan in &planned {
-                let before = plan.bytes();
+                pinned.insert(plan.offer.share.clone(), plan.offer.release);
+                let before = rest(plan);
                 let done = provider.fetch(&plan.wanted, watch).await;
                 let left_over = plan.wanted.iter().filter(|file| !file.incoming.is_there());
-                if let Some((files, bytes, _)) = came.get_mut(&plan.offer.share) {
-                    *files += (plan.wanted.len() - left_over.count()) as u64;
-                    *bytes += before - rest(plan);
-                }
+                let new = came.entry(plan.offer.share.clone()).or_insert((0, 0, Instant::now()));
+                new.0 += (plan.wanted.len() - left_over.count()) as u64;
+                // what was thrown away counts for nothing
+                let bytes = before.saturating_sub(rest(plan));
+                new.1 += bytes;
+                moved += bytes;
                 match done {
                     // an address has ended: the offer is asked for once more, and what has come stays
-                    Err(error) if error.kind() == Kind::Missing && left > 1 => again = true,
+                    Err(error) if error.kind() == Kind::Missing && (left > 1 || bytes > 0) => again = true,
                     done => done?,
                 }
             }
             if again {
-                left -= 1;
+                // a line that brings something each time is not given up
+                left = if moved > 0 { ATTEMPTS } else { left - 1 };
                 continue;
             }
-            self.send_back(&provider, watch).await?;
             let arrived = self.arrive(planned, &came, watch).await?;
-            if let Some(renewed) = self.renewed(&provider, &profile, ends.as_deref(), watch).await {
-                renewed.write(path)?;
-                profile = renewed;
+            for one in &arrived {
+                // what is sent back is another matter than what came
+                if let Err(error) = self.send_back(&provider, &one.share, watch).await {
+                    watch.said(Message::new("pull_unsent", &[&one.share, &error]));
+                }
             }
-            drop(profile);
             return Ok(arrived);
         }
+    }
+
+    /// Offers against what is here.
+    async fn all_planned(&self, offers: Vec<Offer>, ask: Ask, watch: &dyn Pulling) -> Result<Vec<Planned>> {
+        let mut planned = Vec::new();
+        for offer in offers {
+            if offer.tables.is_empty() {
+                // what was given stays with whoever has it, but nobody should take it for fresh
+                let last = self.lake.latest_release().await?;
+                if let Some(known) = last.as_ref().and_then(|last| last.pulled.get(&offer.share)) {
+                    watch.said(Message::new(
+                        "pull_ended",
+                        &[&offer.share, &known.release, &known.made_at],
+                    ));
+                }
+                continue;
+            }
+            let plan = self.planned(offer, ask).await?;
+            let known = arrivals(self.lake, &plan.offer.share)?;
+            watch.planned(&plan, rate(&known));
+            let most = self.site.settings.pull.gibibytes;
+            if plan.bytes() > most << 30 {
+                let words: [&dyn std::fmt::Display; 3] = [&plan.offer.share, &(plan.bytes() >> 30), &most];
+                return Err(fail(Kind::Limit, "pull_large", &words).hint("pull_large_hint", &[]));
+            }
+            planned.push(plan);
+        }
+        Ok(planned)
     }
 
     /// Takes in what came as one file.
     ///
     /// # Errors
     /// `Input` for a file that is none of ours, `Check` for bytes that are not those that were promised.
-    pub async fn pull_file(&self, path: &Path, trial: bool, watch: &dyn Pulling) -> Result<Vec<Arrived>> {
+    pub async fn pull_file(&self, path: &Path, ask: Ask, watch: &dyn Pulling) -> Result<Vec<Arrived>> {
         let _alone = self.lake.lease("pull", 0).await?;
         let mut bundle = Bundle::open(path)?;
         let begun = Instant::now();
-        let planned = self.planned(bundle.offer().clone(), trial).await?;
+        let planned = self.planned(bundle.offer().clone(), ask).await?;
         watch.planned(&planned, None);
-        if trial {
+        if ask.trial {
             return Ok(Vec::new());
         }
         for file in &planned.wanted {
@@ -215,16 +264,16 @@ impl Run<'_> {
     }
 
     /// An offer against what is here. One that is older than what is here is not taken in its place.
-    async fn planned(&self, offer: Offer, trial: bool) -> Result<Planned> {
+    async fn planned(&self, offer: Offer, ask: Ask) -> Result<Planned> {
         let last = self.lake.latest_release().await?;
         let known = last.as_ref().and_then(|last| last.pulled.get(&offer.share));
-        if let Some(known) = known.filter(|known| known.release > offer.release) {
+        if let Some(known) = known.filter(|known| known.release > offer.release && !ask.older) {
             let words: [&dyn std::fmt::Display; 3] = [&offer.share, &offer.release, &known.release];
-            return Err(fail(Kind::Conflict, "pull_older", &words));
+            return Err(fail(Kind::Conflict, "pull_older", &words).hint("pull_older_hint", &[]));
         }
         let wait = self.site.settings.limits.lease_wait_seconds;
         let _lease = self.lake.lease("site", wait).await?;
-        Planned::new(self.lake, offer, trial).await
+        Planned::new(self.lake, offer, ask.trial).await
     }
 
     /// Publishes what has come in.
@@ -306,9 +355,9 @@ impl Run<'_> {
         }
     }
 
-    /// Sends back what lies in `outbox/`; what was sent is laid aside.
-    async fn send_back(&self, provider: &Provider<'_>, watch: &dyn Pulling) -> Result<()> {
-        let folder = self.site.path("outbox");
+    /// Sends back what lies in `outbox/<share>/`; what was sent is laid aside.
+    async fn send_back(&self, provider: &Provider<'_>, share: &str, watch: &dyn Pulling) -> Result<()> {
+        let folder = self.site.path(OUTBOX).join(share);
         let failed = |cause: std::io::Error| io_error(&folder, &cause);
         let entries = match std::fs::read_dir(&folder) {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -322,16 +371,41 @@ impl Run<'_> {
             }
         }
         paths.sort();
+        let mut done = Ok(());
         for path in paths {
-            let bytes = std::fs::read(&path).map_err(failed)?;
-            provider.send(bytes).await?;
-            let sent = folder.join("sent");
-            std::fs::create_dir_all(&sent)
-                .and_then(|()| std::fs::rename(&path, sent.join(path.file_name().unwrap_or_default())))
-                .map_err(failed)?;
-            watch.said(Message::new("pull_sent", &[&path.display()]));
+            let sent = self.send_one(provider, share, &path).await;
+            match sent {
+                Ok(()) => watch.said(Message::new("pull_sent", &[&path.display()])),
+                // one that is refused holds up none of the others
+                Err(error) => done = done.and(Err(error)),
+            }
         }
-        Ok(())
+        done
+    }
+
+    async fn send_one(&self, provider: &Provider<'_>, share: &str, path: &Path) -> Result<()> {
+        let failed = |cause: std::io::Error| io_error(path, &cause);
+        let bytes = std::fs::read(path).map_err(failed)?;
+        let mut entry = Entry {
+            request: format!("{}-{}", self.run_id, path.display()),
+            who: share.to_owned(),
+            act: "outbox.send".to_owned(),
+            object: path.file_name().unwrap_or_default().display().to_string(),
+            decision: Decision::Allow,
+            bytes: bytes.len() as u64,
+            ..Entry::default()
+        };
+        // what leaves this site is recorded here as well
+        let mut chain = Chain::open(self.lake, Some(self.key))?;
+        chain.add(std::slice::from_ref(&entry), self.clock.now())?;
+        let sent = provider.send(bytes).await;
+        entry.decision = if sent.is_ok() { Decision::Whole } else { Decision::Part };
+        chain.add(&[entry], self.clock.now())?;
+        sent?;
+        let aside = path.with_file_name("sent");
+        std::fs::create_dir_all(&aside)
+            .and_then(|()| std::fs::rename(path, aside.join(path.file_name().unwrap_or_default())))
+            .map_err(failed)
     }
 }
 

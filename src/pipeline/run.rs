@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Place, Problem, Result, fail};
 use crate::ingest::batch::Given;
 use crate::ingest::{Ingest, Progress, Report};
 use crate::lake::release::digest;
-use crate::lake::{Lake, Lease, Release, ReleaseTable};
+use crate::lake::{Lake, Lease, Release, ReleaseTable, SHARED};
 use crate::message::{Language, Message};
 use crate::model::pinned::RECORDS;
 use crate::model::{Finding, Models};
@@ -363,6 +363,10 @@ impl Run<'_> {
         let standing = standing(self.site, &shares, self.clock.now())?;
         let mut tables = before.tables.clone();
         tables.retain(|name, _| !name.starts_with("share.") || standing.iter().any(|share| share.table() == *name));
+        // what others share is theirs to take back
+        let pulled = |name: &str| name.starts_with(&format!("{SHARED}."));
+        tables.retain(|name, _| !pulled(name));
+        tables.extend(last.tables.into_iter().filter(|(name, _)| pulled(name)));
         let release = Release {
             release: last.release + 1,
             made_at: rfc3339(self.clock.now()),
@@ -370,9 +374,13 @@ impl Run<'_> {
             restores: Some(before.release),
             digest: digest(&tables),
             tables,
+            pulled: last.pulled,
             ..before
         };
         self.lake.publish(&release).await?;
+        if release.pipeline.is_empty() {
+            return Ok(release);
+        }
         // what people look at is taken back as well
         for page in Definition::load(self.site, &release.pipeline)?.workbooks {
             pages::write(self.site, self.lake, &page, &release, &contracts).await?;

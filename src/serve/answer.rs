@@ -157,8 +157,7 @@ impl Drop for Ending {
 /// A part of a file, or why there is none.
 type Part = Result<Bytes, &'static str>;
 
-/// The bytes of an answer, counted as they leave. One whose reader asks for nothing any more has ended: behind a line
-/// that broke unseen, a connection may stand for long, and would keep its record open and its right to a stream.
+/// The bytes of an answer, counted as they leave.
 pub struct Counted {
     inner: Pin<Box<dyn Stream<Item = Part> + Send>>,
     going: Arc<Mutex<Going>>,
@@ -182,41 +181,53 @@ impl Going {
     }
 }
 
-impl Counted {
+/// The answers that are under way.
+#[derive(Debug, Default)]
+pub struct Underway(Mutex<Vec<Weak<Mutex<Going>>>>);
+
+impl Underway {
     /// Counts a stream. The permit is given back when it has ended.
-    pub fn new(
+    pub fn begin(
+        &self,
         inner: impl Stream<Item = Part> + Send + 'static,
         ending: Ending,
         permit: Option<OwnedSemaphorePermit>,
-    ) -> Counted {
+    ) -> Body {
         let going = Arc::new(Mutex::new(Going {
             ending: Some(ending),
             permit,
             asked: Instant::now(),
         }));
-        tokio::spawn(watched(Arc::downgrade(&going)));
-        Counted {
+        if let Ok(mut all) = self.0.lock() {
+            all.push(Arc::downgrade(&going));
+        }
+        Body::from_stream(Counted {
             inner: Box::pin(inner),
             going,
-        }
+        })
     }
 
-    /// As the body of an answer.
-    pub fn body(self) -> Body {
-        Body::from_stream(self)
+    /// Ends those whose readers have stalled: behind a line that broke unseen, a connection may stand for long, and
+    /// would keep its record open and its right to a stream.
+    pub fn end_stalled(&self) {
+        self.end(|going| going.asked.elapsed() >= STALLED, "the reader stalled");
     }
-}
 
-/// Ends an answer whose reader has stalled.
-async fn watched(going: Weak<Mutex<Going>>) {
-    loop {
-        tokio::time::sleep(STALLED / 4).await;
-        let Some(going) = going.upgrade() else { return };
-        let Ok(mut going) = going.lock() else { return };
-        if going.asked.elapsed() >= STALLED {
-            going.end(Some("the reader stalled"));
-            return;
-        }
+    /// Ends all, with their records.
+    pub fn end_all(&self) {
+        self.end(|_| true, "the server ended");
+    }
+
+    fn end(&self, which: impl Fn(&Going) -> bool, why: &'static str) {
+        let Ok(mut all) = self.0.lock() else { return };
+        all.retain(|going| {
+            let Some(going) = going.upgrade() else { return false };
+            let Ok(mut going) = going.lock() else { return false };
+            if which(&going) {
+                going.end(Some(why));
+            }
+            going.ending.is_some()
+        });
     }
 }
 
@@ -231,7 +242,7 @@ impl Stream for Counted {
         };
         going.asked = Instant::now();
         let Some(ending) = &mut going.ending else {
-            return broken("the reader stalled");
+            return broken("the answer was ended");
         };
         polled.map(|next| match next? {
             Ok(bytes) => {
@@ -255,11 +266,11 @@ impl Drop for Counted {
 }
 
 /// An answer of text that was allowed.
-pub fn text(text: String, kind: &'static str, audit: &Audit, entry: Entry) -> Response<Body> {
+pub fn text(text: String, kind: &'static str, underway: &Underway, (audit, entry): (&Audit, Entry)) -> Response<Body> {
     let length = text.len() as u64;
     let ending = Ending::of(audit.clone(), entry, 0, length);
     let once = futures::stream::once(async move { Ok::<_, &'static str>(Bytes::from(text)) });
-    let mut response = Response::new(Counted::new(once, ending, None).body());
+    let mut response = Response::new(underway.begin(once, ending, None));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

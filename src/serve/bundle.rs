@@ -1,13 +1,15 @@
 //! What a recipient may read, gathered for a file that is handed over.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Kind, Result, fail};
-use crate::lake::Lake;
 use crate::lake::mirror::{DataFile, Mirrored};
+use crate::lake::{Lake, ReleaseTable};
 use crate::serve::files::{Listing, Listings, object};
 use crate::serve::state::State;
+use crate::share::Share;
 use crate::share::bundle::Writer;
 use crate::share::offer::{Offer, Offered, OfferedFile};
 use crate::share::recipient::{Known, Token};
@@ -35,6 +37,19 @@ pub struct Gathered {
     pub offer: Offer,
     /// Its files.
     pub parts: Vec<Part>,
+    /// Its tables as they stand in the lake, with the counties whose rows alone belong to the reader.
+    pub tables: Vec<Open>,
+}
+
+/// A table that a recipient may read, whole or by its counties.
+#[derive(Debug)]
+pub struct Open {
+    /// Its share.
+    pub share: Share,
+    /// Its entry in the release.
+    pub entry: ReleaseTable,
+    /// The counties; all rows where it does not say.
+    pub counties: Option<BTreeSet<String>>,
 }
 
 /// Gathers the tables of the present release that a recipient may read.
@@ -42,13 +57,13 @@ pub struct Gathered {
 /// # Errors
 /// `Missing` for a recipient or a release that is not there, `Denied` for one that may read nothing; as the lake fails.
 pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str)) -> Result<Gathered> {
-    let mut all = state.recipients.as_ref().clone();
-    let recipient = all.get_mut(name)?.clone();
+    let recipient = state.recipients.as_ref().clone().get_mut(name)?.clone();
     // a bundle is handed over in person: there is no token to it
     let token = Token {
         id: String::new(),
         hash: String::new(),
         ends: 0,
+        follows: None,
     };
     let who = Known {
         name,
@@ -67,7 +82,7 @@ pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str)) -> 
         return Err(fail(Kind::Denied, "share_nothing", &[&name]));
     }
     let listings = Listings::new(lake.clone());
-    let (mut parts, mut tables) = (Vec::new(), Vec::new());
+    let (mut parts, mut tables, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
         let Some(open) = state.open(&who, &name, release) else {
             continue;
@@ -93,6 +108,11 @@ pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str)) -> 
             };
             files.push(OfferedFile { file, at });
         }
+        all.push(Open {
+            share: open.share.clone(),
+            entry: open.entry.clone(),
+            counties: open.partitions.cloned(),
+        });
         tables.push(Offered {
             stale: release.held.get(&open.share.table()).cloned(),
             shape: listing.shape.clone(),
@@ -107,7 +127,8 @@ pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str)) -> 
         head: String::new(),
         tables,
     };
-    Ok(Gathered { offer, parts })
+    let tables = all;
+    Ok(Gathered { offer, parts, tables })
 }
 
 impl Gathered {
@@ -126,6 +147,10 @@ impl Gathered {
                     .table
                     .bytes_of(&part.file.path, from..part.file.size)
                     .await?;
+                if bytes.is_empty() {
+                    let words: [&dyn std::fmt::Display; 3] = [&part.at, &part.file.size, &from];
+                    return Err(fail(Kind::Unavailable, "rows_differ", &words));
+                }
                 writer.add(&bytes)?;
                 from += bytes.len() as u64;
             }

@@ -1,6 +1,6 @@
 //! The door: who asks, for what, whether it may be answered, and the answer with its record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use crate::config::settings::Serve;
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::Lake;
 use crate::protect::{Seal, SiteKey};
-use crate::serve::answer::{self, No};
+use crate::serve::answer::{self, No, Underway};
 use crate::serve::files::Listings;
 use crate::serve::link;
 use crate::serve::state::{State, Watched};
@@ -36,6 +36,8 @@ pub const ROOT: &str = "delta-sharing";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a request's head at most.
 const HEAD_BYTES: usize = 32 << 10;
+/// Failures of its own that are told between two looks.
+const TROUBLES: usize = 8;
 /// JSON, as the protocol names it.
 const JSON: &str = "application/json; charset=utf-8";
 
@@ -54,7 +56,7 @@ pub struct Server {
     pub(super) entropy: fn() -> Result<[u8; 32]>,
     /// The name of the share that all shared tables are in: that of the site.
     pub(super) name: String,
-    /// Where what recipients send back is laid down.
+    /// Where actions on warnings that recipients send back are laid down.
     pub(super) inbox: PathBuf,
     started: i64,
     requests: AtomicU64,
@@ -62,6 +64,11 @@ pub struct Server {
     addresses: Limiter<IpAddr>,
     strangers: Limiter<IpAddr>,
     streams: Mutex<HashMap<String, Arc<Semaphore>>>,
+    pub(super) underway: Underway,
+    /// Requests beyond a limit that are not recorded yet, by who asked from where.
+    refused: Mutex<BTreeMap<(String, String), u64>>,
+    /// What went wrong since it was told last.
+    troubles: Mutex<Vec<crate::Error>>,
 }
 
 /// What a server is made of.
@@ -77,7 +84,7 @@ pub struct Parts {
     pub settings: Serve,
     /// The name of the site.
     pub name: String,
-    /// Where what recipients send back is laid down.
+    /// Where actions on warnings that recipients send back are laid down.
     pub inbox: PathBuf,
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -151,19 +158,63 @@ impl Server {
             clock,
             requests: AtomicU64::new(0),
             streams: Mutex::default(),
+            underway: Underway::default(),
+            refused: Mutex::default(),
+            troubles: Mutex::default(),
         }
     }
 
-    /// Looks at the lake again and again, and forgets addresses that have been silent; `wrong` hears what could not
-    /// be seen.
-    pub async fn watch(&self, wrong: impl Fn(&crate::Error)) {
+    /// Looks at the lake again and again, ends what has stalled, and forgets addresses that have been silent; `told`
+    /// hears what went wrong, once while it stays so.
+    pub async fn watch(&self, told: impl Fn(&crate::Error)) {
+        let mut last = BTreeSet::new();
         loop {
             if let Err(error) = self.watched.look_later().await {
-                wrong(&error);
+                self.wrong(error);
             }
+            let troubles = self.troubles.lock().map(|mut troubles| std::mem::take(&mut *troubles));
+            let troubles = troubles.unwrap_or_default();
+            let new = |error: &&crate::Error| !last.contains(&error.to_string());
+            troubles.iter().filter(new).for_each(&told);
+            last = troubles.iter().map(ToString::to_string).collect();
+            self.underway.end_stalled();
+            self.record_refused();
             self.recipients.retain_recent();
             self.addresses.retain_recent();
             self.strangers.retain_recent();
+        }
+    }
+
+    /// Ends every answer with its record, and the record with a checkpoint.
+    pub fn close(&self) {
+        self.underway.end_all();
+        self.record_refused();
+        self.audit.close();
+    }
+
+    /// Something of ours failed: the client learns that nothing is served now, the operator what it was.
+    pub(super) fn wrong(&self, error: crate::Error) -> No {
+        if let Ok(mut troubles) = self.troubles.lock()
+            && troubles.len() < TROUBLES
+        {
+            troubles.push(error);
+        }
+        No::Unavailable
+    }
+
+    /// Records how many requests came beyond a limit: a line for each would let whoever sends them fill the disk.
+    fn record_refused(&self) {
+        let refused = self.refused.lock().map(|mut refused| std::mem::take(&mut *refused));
+        for ((who, address), count) in refused.unwrap_or_default() {
+            self.audit.end(Entry {
+                request: format!("{:x}-{}", self.started, self.requests.fetch_add(1, Ordering::Relaxed)),
+                who,
+                address,
+                act: "share.refused".to_owned(),
+                decision: Decision::Deny,
+                reason: format!("{}: {count} requests", No::Busy.reason()),
+                ..Entry::default()
+            });
         }
     }
 
@@ -178,6 +229,12 @@ impl Server {
             ..Entry::default()
         };
         let decided = self.decide(address, request, &mut entry).await;
+        if let Err(No::Busy) = &decided {
+            if let Ok(mut refused) = self.refused.lock() {
+                *refused.entry((entry.who, entry.address)).or_default() += 1;
+            }
+            return No::Busy.response();
+        }
         entry.decision = if decided.is_ok() {
             Decision::Allow
         } else {
@@ -193,7 +250,7 @@ impl Server {
         let mut response = match decided {
             Err(no) => no.response(),
             Ok(Answer::Text { text, kind, headers }) => {
-                let mut response = answer::text(text, kind, &self.audit, entry);
+                let mut response = answer::text(text, kind, &self.underway, (&self.audit, entry));
                 for (name, value) in headers {
                     answer::set(&mut response, name, &value);
                 }
@@ -228,6 +285,9 @@ impl Server {
         entry.credential = who.token.id.clone();
         if self.recipients.check_key(&who.name.to_owned()).is_err() {
             return Err(No::Busy);
+        }
+        if who.token.follows.is_some() {
+            self.first_use(&who).await?;
         }
         self.protocol(&ask, &parts, &state, &who, entry).await
     }
@@ -285,18 +345,34 @@ async fn door(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
-    server.answer(from.ip().to_canonical(), request).await
+    // on its own: a connection that ends while the record is written must not leave it without an end
+    let answered = tokio::spawn(server.answer(from.ip().to_canonical(), request)).await;
+    answered.unwrap_or_else(|_| No::Unavailable.response())
+}
+
+/// The address that a server listens at, for itself alone.
+///
+/// # Errors
+/// `Unavailable` where it cannot be had.
+pub fn bind(listen: &str) -> Result<TcpListener> {
+    let failed = |cause: std::io::Error| fail(Kind::Unavailable, "serve_listen", &[&listen]).because(cause);
+    let listener = TcpListener::bind(listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
 }
 
 /// Serves until the process is told to end. `ready` hears the address once it is open.
 ///
 /// # Errors
-/// `Unavailable` where the address cannot be had, `Input` for a certificate or key that is none.
-pub async fn listen(server: Arc<Server>, tls: rustls::ServerConfig, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+/// `Unavailable` where the door fails.
+pub async fn listen(
+    server: Arc<Server>,
+    tls: rustls::ServerConfig,
+    listener: TcpListener,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<()> {
     let listen = server.settings.listen.clone();
     let failed = |cause: std::io::Error| fail(Kind::Unavailable, "serve_listen", &[&listen]).because(cause);
-    let listener = TcpListener::bind(&listen).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let router = Router::new().fallback(door).with_state(server);
     let config = axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(tls));

@@ -12,7 +12,7 @@ use crate::audit::Entry;
 use crate::error::Result;
 use crate::lake::mirror::{DataFile, Shape};
 use crate::lake::{Lake, Table};
-use crate::serve::answer::{Counted, Ending, No, set};
+use crate::serve::answer::{Ending, No, set};
 use crate::serve::door::{Answer, Ask, Server};
 use crate::serve::link::Link;
 use crate::serve::state::{Open, State};
@@ -175,7 +175,7 @@ impl Server {
         let who = state.recipients.named(&link.token, now).ok_or(No::Missing)?;
         let release = state.served(Some(link.release)).ok_or(No::Missing)?;
         let open = state.open(&who, &link.share, release).ok_or(No::Missing)?;
-        let listing = self.listings.get(&open).await.map_err(|_| No::Unavailable)?;
+        let listing = self.listings.get(&open).await.map_err(|error| self.wrong(error))?;
         let mut own = listing.of(&open);
         let (_, file) = own.find(|(digest, _)| *digest == link.digest).ok_or(No::Missing)?;
         if !link.holds(&self.seals, file.size, &ask.query) {
@@ -256,6 +256,7 @@ impl Sent {
                 Body::empty()
             }
             true => {
+                let underway = server.clone();
                 let parts = futures::stream::try_unfold((self, server), |(mut sent, server)| async move {
                     if sent.range.is_empty() {
                         return Ok(None);
@@ -269,7 +270,7 @@ impl Sent {
                     sent.range.start += bytes.len() as u64;
                     Ok(Some((bytes, (sent, server))))
                 });
-                Counted::new(parts, ending, permit).body()
+                underway.underway.begin(parts, ending, permit)
             }
         };
         let mut response = Response::new(body);

@@ -14,5 +14,5 @@ mod link;
 mod protocol;
 mod state;
 
-pub use door::{Parts, ROOT, Server, listen, tls};
+pub use door::{Parts, ROOT, Server, bind, listen, tls};
 pub use state::Watched;

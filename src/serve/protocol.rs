@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::audit::Entry;
 use crate::config::text::cut;
-use crate::error::Kind;
+use crate::error::{Kind, io_error};
 use crate::lake::digest::hex;
 use crate::serve::answer::{No, page};
 use crate::serve::door::{Answer, Ask, ROOT, Server};
@@ -16,6 +16,7 @@ use crate::serve::link::Link;
 use crate::serve::state::{Open, State};
 use crate::share::recipient::{Known, New, RENEWAL_DAYS, Recipients, TOKEN_DAYS};
 use crate::time::rfc3339;
+use crate::warn;
 
 /// The one schema of what is shared.
 pub const SCHEMA: &str = "share";
@@ -187,7 +188,7 @@ impl Server {
         query: Option<&Query>,
         entry: &mut Entry,
     ) -> Result<String, No> {
-        let listing = self.listings.get(open).await.map_err(|_| No::Unavailable)?;
+        let listing = self.listings.get(open).await.map_err(|error| self.wrong(error))?;
         let files: Vec<_> = listing.of(open).collect();
         let mut lines = json::head(&listing, format, version, &files);
         let Some(query) = query else {
@@ -260,43 +261,69 @@ impl Server {
         if early || !who.recipient.grants.values().any(|grant| grant.stands(state.today)) {
             return Err(No::Missing);
         }
-        let mut tries = 3;
-        let (secret, ends) = loop {
-            let mut recipients = Recipients::load(&self.lake).await.map_err(|_| No::Unavailable)?;
-            let entropy = (self.entropy)().map_err(|_| No::Unavailable)?;
-            let new = New {
-                entropy: &entropy,
-                now,
-                days: TOKEN_DAYS,
-            };
-            // it may have been revoked since the last look
-            if recipients.named(&who.token.id, now).is_none() {
-                return Err(No::Missing);
-            }
-            let secret = recipients.rotate(who.name, new).map_err(|_| No::Missing)?;
-            match recipients.save(&self.lake).await {
-                Err(error) if error.kind() == Kind::Conflict && tries > 0 => tries -= 1,
-                Err(_) => return Err(No::Unavailable),
-                Ok(()) => break (secret, now + TOKEN_DAYS * 86_400_000_000),
-            }
+        let entropy = (self.entropy)().map_err(|error| self.wrong(error))?;
+        let new = New {
+            entropy: &entropy,
+            now,
+            days: TOKEN_DAYS,
         };
-        // the new token is good at once
-        self.watched.look().await.map_err(|_| No::Unavailable)?;
+        let ends = now + TOKEN_DAYS * 86_400_000_000;
+        let renewed = self
+            .changed(|recipients| {
+                // it may have been revoked since the last look
+                let known = recipients.named(&who.token.id, now).is_some();
+                let secret = recipients.renew(who.name, &who.token.id, new);
+                Ok(secret.ok().filter(|_| known))
+            })
+            .await?;
+        let secret = renewed.ok_or(No::Missing)?;
         let text = json!({ "bearerToken": secret.expose(), "expirationTime": rfc3339(ends) });
         Ok(Answer::json(text.to_string()))
     }
 
-    /// Takes what a recipient sends back: named by its digest, so that twice is once.
+    /// Tells the lake that a token is used for the first time, so that those before it end.
+    pub(super) async fn first_use(&self, who: &Known<'_>) -> Result<(), No> {
+        let now = self.clock.now();
+        let used = |recipients: &mut Recipients| Ok(recipients.used(&who.token.id, now).then_some(()));
+        self.changed(used).await.map(drop)
+    }
+
+    /// Changes the recipients, where there is something to change; what has changed holds here at once.
+    async fn changed<T>(&self, change: impl Fn(&mut Recipients) -> crate::Result<Option<T>>) -> Result<Option<T>, No> {
+        let mut tries = 3;
+        loop {
+            let mut recipients = Recipients::load(&self.lake).await.map_err(|error| self.wrong(error))?;
+            let Some(done) = change(&mut recipients).map_err(|error| self.wrong(error))? else {
+                return Ok(None);
+            };
+            match recipients.save(&self.lake).await {
+                Err(error) if error.kind() == Kind::Conflict && tries > 0 => tries -= 1,
+                Err(error) => return Err(self.wrong(error)),
+                Ok(()) => {
+                    if let Err(error) = self.watched.look().await {
+                        self.wrong(error);
+                    }
+                    return Ok(Some(done));
+                }
+            }
+        }
+    }
+
+    /// Takes actions on warnings that a recipient sends back: named by the digest of what it sent, so that twice is
+    /// once, and for its own counties alone.
     async fn take(&self, ask: &Ask, who: &Known<'_>, name: &str, entry: &mut Entry) -> Result<Answer, No> {
         "share.outbox".clone_into(&mut entry.act);
         let digest = hex(blake3::hash(&ask.body).as_bytes());
-        if name != digest || who.recipient.counties.is_empty() {
+        if name != digest {
             return Err(No::Malformed);
         }
+        let counties = &who.recipient.counties;
+        let actions = warn::read(&ask.body, counties).map_err(|_| No::Malformed)?;
         entry.object = format!("outbox/{digest}");
-        let folder = self.inbox.join("outbox").join(who.name);
-        let path = folder.join(format!("{digest}.ndjson"));
-        let body = ask.body.clone();
+        entry.reason = format!("{} actions", actions.len());
+        let lines = warn::lines(&actions).map_err(|error| self.wrong(error))?;
+        let path = self.inbox.join(format!("{}-{digest}.ndjson", who.name));
+        let folder = self.inbox.clone();
         let laid = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
             if path.is_file() {
                 return Ok(());
@@ -304,12 +331,13 @@ impl Server {
             std::fs::create_dir_all(&folder)?;
             let staged = path.with_extension("part");
             let mut file = std::fs::File::create(&staged)?;
-            file.write_all(&body)?;
+            file.write_all(lines.as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&staged, &path)?;
             std::fs::File::open(&folder)?.sync_all()
         });
-        laid.await.map_err(|_| No::Unavailable)?.map_err(|_| No::Unavailable)?;
+        let failed = |cause: std::io::Error| self.wrong(io_error(&self.inbox, &cause));
+        laid.await.map_err(|cause| failed(cause.into()))?.map_err(failed)?;
         Ok(Answer::json(json!({ "taken": digest }).to_string()))
     }
 }

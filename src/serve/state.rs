@@ -166,7 +166,7 @@ impl Watched {
     /// Looks once.
     ///
     /// # Errors
-    /// As the lake cannot be read.
+    /// As the lake cannot be read; as the files of shares are wrong, with everything else seen.
     pub async fn look(&self) -> Result<()> {
         let seen = Instant::now();
         let before = match self.state.read() {
@@ -177,8 +177,11 @@ impl Watched {
             version if version == before.recipients.version => before.recipients.clone(),
             _ => Arc::new(Recipients::load(&self.lake).await?),
         };
-        // a share whose file is wrong now stays as it was
-        let shares = shares(&self.site).map_or_else(|_| before.shares.clone(), Arc::new);
+        // a share whose file is wrong now stays as it was, which is told
+        let (shares, wrong) = match shares(&self.site) {
+            Ok(shares) => (Arc::new(shares), Ok(())),
+            Err(error) => (before.shares.clone(), Err(error)),
+        };
         let now = self.clock.now();
         let (releases, since) = self.releases(&before, now).await?;
         let today = self.calendar.day_and_hour(now).map_or(i32::MAX, |(day, _)| day);
@@ -193,7 +196,7 @@ impl Watched {
         if let Ok(mut known) = self.state.write() {
             *known = Arc::new(state);
         }
-        Ok(())
+        wrong
     }
 
     /// The releases that are served, and since which one each share is as it is.

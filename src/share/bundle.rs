@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use crate::config::site::create_private;
 use crate::error::{Error, Kind, Result, fail, io_error};
 use crate::share::offer::{Offer, Wanted};
 
@@ -90,7 +91,9 @@ impl Writer {
     /// As the file system fails.
     pub fn begin(path: &Path) -> Result<Writer> {
         let staged = staged(path);
-        let file = File::create(&staged).map_err(|cause| io_error(&staged, &cause))?;
+        // what a killed writer left here is no bundle
+        let _ = std::fs::remove_file(&staged);
+        let file = create_private(&staged).map_err(|cause| io_error(&staged, &cause))?;
         Ok(Writer {
             path: path.to_owned(),
             zip: ZipWriter::new(file),

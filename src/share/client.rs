@@ -17,6 +17,12 @@ use crate::share::profile::Profile;
 
 /// Bytes of an answer about tables at most.
 const ANSWER_BYTES: usize = 64 << 20;
+/// Items of a list at most.
+const ITEMS: usize = 10_000;
+/// Time before a request or file is tried for the second time; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Time between two tries at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A provider, as its profile tells.
 #[derive(Debug)]
@@ -103,8 +109,26 @@ impl<'a> Provider<'a> {
         format!("{}/{path}", self.profile.endpoint.trim_end_matches('/'))
     }
 
-    /// An answer to a request, where it is one of success.
+    /// An answer to a request, where it is one of success; asked again where the line breaks or the provider is busy.
     async fn ask(&self, request: RequestBuilder) -> Result<Response> {
+        let mut left = self.settings.attempts.max(1);
+        let mut wait = FIRST_WAIT;
+        while left > 1
+            && let Some(again) = request.try_clone()
+        {
+            match self.ask_once(again).await {
+                Err(error) if error.kind() == Kind::Unavailable => {
+                    left -= 1;
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                answer => return answer,
+            }
+        }
+        self.ask_once(request).await
+    }
+
+    async fn ask_once(&self, request: RequestBuilder) -> Result<Response> {
         let endpoint = &self.profile.endpoint;
         let request = request.bearer_auth(&self.profile.bearer_token);
         let response = request.send().await.map_err(|cause| line(endpoint, cause))?;
@@ -163,6 +187,8 @@ impl<'a> Provider<'a> {
                 .and_then(Value::as_str)
                 .filter(|token| !token.is_empty())
             {
+                // a list without an end is none
+                Some(token) if token == next || items.len() > ITEMS => return Err(self.strange()),
                 Some(token) => token.clone_into(&mut next),
                 None => return Ok(items),
             }
@@ -170,7 +196,7 @@ impl<'a> Provider<'a> {
     }
 
     /// What is offered now: the tables of every share, each share in one release of its own; `pinned` where a pull
-    /// began with one. And when the token ends, as the provider says.
+    /// began with one. A share of which nothing may be read has no tables. And when the token ends, as the provider says.
     ///
     /// # Errors
     /// `Denied` for a token that is not valid, `Missing` for a release that is not offered any more, `Unavailable`
@@ -209,9 +235,7 @@ impl<'a> Provider<'a> {
                 let offered = offered(name, stale, &text).ok_or_else(|| self.strange())?;
                 offer.tables.push(offered);
             }
-            if !offer.tables.is_empty() {
-                offers.push(offer);
-            }
+            offers.push(offer);
         }
         Ok((offers, ends))
     }
@@ -232,17 +256,20 @@ impl<'a> Provider<'a> {
     }
 
     async fn file(&self, wanted: &Wanted, watch: &dyn Moving) -> Result<()> {
-        let mut wait = Duration::from_millis(500);
+        let mut wait = FIRST_WAIT;
         let mut left = self.settings.attempts.max(1);
+        let mut anew = true;
         loop {
             let before = wanted.incoming.begun();
             match self.rest(wanted, before, watch).await {
                 Err(error) if error.kind() == Kind::Unavailable && left > 1 => {
                     // a line that brings something each time is not given up
-                    left -= u32::from(wanted.incoming.begun() == before);
+                    left -= u32::from(wanted.incoming.begun() <= before);
                     tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(10));
+                    wait = (wait * 2).min(LONGEST_WAIT);
                 }
+                // an earlier part of it was wrong and is thrown away: once more from its first byte
+                Err(error) if error.kind() == Kind::Check && before > 0 && anew => anew = false,
                 done => return done,
             }
         }

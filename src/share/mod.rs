@@ -7,6 +7,7 @@ pub mod attack;
 pub mod bundle;
 pub mod client;
 pub mod definition;
+pub mod desk;
 pub mod gate;
 pub mod memory;
 pub mod offer;

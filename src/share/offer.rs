@@ -152,11 +152,17 @@ impl Planned {
     /// files are there. `None` where nothing is new. The caller holds the site lease.
     ///
     /// # Errors
-    /// As the lake fails; `Conflict` where somebody else published.
+    /// As the lake fails; `Conflict` where somebody else published, or where a file was cleared away meanwhile.
     pub async fn publish(mut self, lake: &Lake, commit: &Commit, now: i64) -> Result<Option<Release>> {
         let mut shared = BTreeMap::new();
         for (table, offered) in self.tables.iter_mut().zip(&self.offer.tables) {
             let files: Vec<Mirrored> = offered.files.iter().map(|file| file.file.clone()).collect();
+            // maintenance may have cleared away what no version names yet
+            for file in &files {
+                if !table.incoming(lake, file)?.is_there() {
+                    return Err(fail(Kind::Conflict, "pull_cleared", &[&table.name()]));
+                }
+            }
             table.mirror(&files, commit).await?;
             let entry = ReleaseTable {
                 location: table.location().to_owned(),

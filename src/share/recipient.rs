@@ -59,6 +59,9 @@ pub struct Token {
     pub hash: String,
     /// The moment at which it ends, UTC microseconds.
     pub ends: i64,
+    /// The token by which it was asked for, until it is used itself: its answer may have been lost on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
 }
 
 /// Why a recipient may read a share.
@@ -118,6 +121,16 @@ impl Token {
     }
 }
 
+impl Recipient {
+    /// Another token is good now: those before it end soon, those that are over or were never used are forgotten.
+    fn overlap(&mut self, now: i64) {
+        self.tokens.retain(|token| token.lives(now) && token.follows.is_none());
+        for token in &mut self.tokens {
+            token.ends = token.ends.min(now + OVERLAP_HOURS * DAY / 24);
+        }
+    }
+}
+
 /// A new token and what is remembered of it. `entropy` is drawn for it alone.
 fn token(entropy: &[u8; 32], ends: i64) -> (Secret, Token) {
     // the name and the secret come from apart, so that the one says nothing of the other
@@ -129,7 +142,16 @@ fn token(entropy: &[u8; 32], ends: i64) -> (Secret, Token) {
     };
     let (id, secret) = (part(b"id")[..8].to_owned(), part(b"secret"));
     let hash = hex(&Sha256::digest(secret.as_bytes()));
-    (Secret(format!("fh1.{id}.{secret}")), Token { id, hash, ends })
+    let follows = None;
+    (
+        Secret(format!("fh1.{id}.{secret}")),
+        Token {
+            id,
+            hash,
+            ends,
+            follows,
+        },
+    )
 }
 
 impl Recipients {
@@ -197,28 +219,69 @@ impl Recipients {
             revoked: false,
         };
         self.recipients.insert(name.to_owned(), recipient);
-        self.rotate(name, new)
+        self.rotate(name, new, false)
     }
 
-    /// A new token for a recipient; those before it end within [`OVERLAP_HOURS`].
+    /// A new token for a recipient; those before it end within [`OVERLAP_HOURS`], or at once where they may be known
+    /// to others.
     ///
     /// # Errors
     /// `Missing` for a recipient that is not there, `Denied` for one that is revoked, `Input` for too long a life.
-    pub fn rotate(&mut self, name: &str, new: New<'_>) -> Result<Secret> {
-        if !(1..=TOKEN_DAYS).contains(&new.days) {
-            return Err(fail(Kind::Input, "token_days", &[&new.days, &TOKEN_DAYS]));
-        }
-        let recipient = self.get_mut(name)?;
-        if recipient.revoked {
-            return Err(fail(Kind::Denied, "recipient_revoked", &[&name]));
-        }
+    pub fn rotate(&mut self, name: &str, new: New<'_>, at_once: bool) -> Result<Secret> {
+        let recipient = self.renewable(name, new.days)?;
         let (secret, token) = token(new.entropy, new.now + new.days * DAY);
-        recipient.tokens.retain(|token| token.lives(new.now));
-        for token in &mut recipient.tokens {
-            token.ends = token.ends.min(new.now + OVERLAP_HOURS * DAY / 24);
+        match at_once {
+            true => recipient.tokens.clear(),
+            false => recipient.overlap(new.now),
         }
         recipient.tokens.push(token);
         Ok(secret)
+    }
+
+    /// A token in the place of one that asks for it, which must be the newest that was ever used. That one stands
+    /// until the new one is used, so that an answer which is lost on the way locks nobody out; whoever asks again
+    /// before that gets another in its place.
+    ///
+    /// # Errors
+    /// As [`Recipients::rotate`]; `Denied` for a token that was followed by another.
+    pub fn renew(&mut self, name: &str, id: &str, new: New<'_>) -> Result<Secret> {
+        let recipient = self.renewable(name, new.days)?;
+        let newest = recipient.tokens.iter().rev().find(|token| token.follows.is_none());
+        if newest.is_none_or(|newest| newest.id != id || !newest.lives(new.now)) {
+            return Err(fail(Kind::Denied, "token_followed", &[&name]));
+        }
+        let (secret, mut token) = token(new.entropy, new.now + new.days * DAY);
+        token.follows = Some(id.to_owned());
+        recipient.tokens.retain(|token| token.follows.is_none());
+        recipient.tokens.push(token);
+        Ok(secret)
+    }
+
+    /// A token is used for the first time: those before it end within [`OVERLAP_HOURS`]. Whether that says anything
+    /// new.
+    pub fn used(&mut self, id: &str, now: i64) -> bool {
+        let first = |token: &Token| token.id == id && token.follows.is_some();
+        let mut all = self.recipients.values_mut();
+        let Some(recipient) = all.find(|recipient| recipient.tokens.iter().any(first)) else {
+            return false;
+        };
+        let (mut own, others) = std::mem::take(&mut recipient.tokens).into_iter().partition(first);
+        recipient.tokens = others;
+        recipient.overlap(now);
+        own.iter_mut().for_each(|token: &mut Token| token.follows = None);
+        recipient.tokens.append(&mut own);
+        true
+    }
+
+    fn renewable(&mut self, name: &str, days: i64) -> Result<&mut Recipient> {
+        if !(1..=TOKEN_DAYS).contains(&days) {
+            return Err(fail(Kind::Input, "token_days", &[&days, &TOKEN_DAYS]));
+        }
+        let recipient = self.get_mut(name)?;
+        match recipient.revoked {
+            true => Err(fail(Kind::Denied, "recipient_revoked", &[&name])),
+            false => Ok(recipient),
+        }
     }
 
     /// Lets a recipient read a share.
@@ -313,6 +376,7 @@ mod tests {
                     now: later,
                     days,
                 },
+                false,
             )
             .expect("a token");
         for (token, at, valid) in [
@@ -335,6 +399,39 @@ mod tests {
         }
         all.get_mut("c990101").expect("there").revoked = true;
         assert!(all.whose(second.expose(), later).is_none() && all.named("x", later).is_none());
+    }
+
+    #[test]
+    fn a_renewal_that_is_lost_locks_nobody_out_and_an_old_token_renews_nothing() {
+        let mut all = Recipients::default();
+        let now = 1_000 * DAY;
+        let new = |seed: &'static [u8; 32], now| New {
+            entropy: seed,
+            now,
+            days: 90,
+        };
+        let id = |secret: &Secret| secret.expose()[4..12].to_owned();
+        let first = all.add("c", BTreeSet::new(), new(&[1; 32], now)).expect("a token");
+        let lost = all.renew("c", &id(&first), new(&[2; 32], now)).expect("a token");
+        // its answer was lost: the first one stands for its whole life, and asks again
+        let came = all.renew("c", &id(&first), new(&[3; 32], now)).expect("a token");
+        assert!(
+            all.whose(lost.expose(), now).is_none(),
+            "one is good, the last that was asked for"
+        );
+        assert!(all.whose(first.expose(), now + 80 * DAY).is_some());
+        assert!(all.used(&id(&came), now) && !all.used(&id(&came), now));
+        assert!(all.whose(first.expose(), now + DAY - 1).is_some());
+        assert!(all.whose(first.expose(), now + DAY).is_none());
+        // whoever holds the old one cannot make the new one end
+        let error = all
+            .renew("c", &id(&first), new(&[4; 32], now + 1))
+            .expect_err("followed");
+        assert_eq!((error.kind(), error.key()), (Kind::Denied, "token_followed"));
+        assert!(all.whose(came.expose(), now + 89 * DAY).is_some());
+        // one that others may know ends at once
+        let next = all.rotate("c", new(&[5; 32], now + 2), true).expect("a token");
+        assert!(all.whose(came.expose(), now + 2).is_none() && all.whose(next.expose(), now + 2).is_some());
     }
 
     #[test]

@@ -116,6 +116,32 @@ impl Door {
         self.child = Some(child);
     }
 
+    /// Opens the door of a site that has its settings.
+    pub fn again(site: &Path) -> Door {
+        let said = std::fs::read_to_string(site.join("fenghuo.toml")).expect("settings");
+        let port = said.split("listen = \"127.0.0.1:").nth(1).expect("an address");
+        let mut door = Door {
+            site: site.to_owned(),
+            port: port
+                .split('"')
+                .next()
+                .and_then(|port| port.parse().ok())
+                .expect("a port"),
+            child: None,
+            said: Arc::default(),
+        };
+        door.start();
+        door
+    }
+
+    /// Tells the server to end, and its exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.child.take()?;
+        let told = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(told.is_ok_and(|told| told.success()));
+        child.wait().expect("an end").code()
+    }
+
     /// Kills the server as a power failure would.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

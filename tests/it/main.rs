@@ -15,6 +15,7 @@ mod corpus_dialects;
 mod corpus_drift;
 mod corpus_positions;
 mod corpus_times;
+mod counties;
 mod crash;
 mod demo;
 mod docs;

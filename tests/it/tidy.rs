@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The ranks. A module imports only from ranks below its own; equals do not see each other.
-const RANKS: [(&str, i8); 21] = [
+const RANKS: [(&str, i8); 22] = [
     ("error", 0),
     ("message", -1),
     ("config", 1),
@@ -22,6 +22,7 @@ const RANKS: [(&str, i8); 21] = [
     ("model", 7),
     ("ingest", 8),
     ("share", 8),
+    ("warn", 8),
     ("workbook", 8),
     ("pipeline", 9),
     ("serve", 9),

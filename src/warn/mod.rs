@@ -1,0 +1,8 @@
+//! The life of a warning: what people did about it, in the city and in its counties.
+
+mod action;
+
+/// The folder of a site in which actions lie, until they are read.
+pub const INBOX: &str = "inbox/warning_action";
+
+pub use action::{Act, Action, Result as Outcome, lines, read};
