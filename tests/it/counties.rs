@@ -13,7 +13,7 @@ use crate::door::{
 };
 use crate::sharing::{python_client, same, sorted};
 use crate::support::{copy, folder, ok, rows, run, text};
-use crate::town::FIRST_DAY;
+use crate::town::{City, FIRST_DAY};
 
 #[test]
 fn a_bundle_travels_where_no_line_leads() {
@@ -249,7 +249,13 @@ fn a_token_renews_itself_while_a_grant_stands_and_a_county_sends_back() {
             .any(|row| row["recipient"] == "short" && row["state"] == "stands"),
         "{listed:?}"
     );
-    // a token that others may know ends at once
+    ends_at_once(&city, &county);
+    settled(&site);
+}
+
+/// A token that others may know, and the last grant.
+fn ends_at_once(city: &City, county: &County) {
+    let site = city.site.path();
     let next = site.join("keys/next.share").display().to_string();
     ok(&[
         "--site",
@@ -272,7 +278,6 @@ fn a_token_renews_itself_while_a_grant_stands_and_a_county_sends_back() {
     std::thread::sleep(Duration::from_secs(3));
     let said = county.pull();
     assert!(said.contains("offers us no table any more"), "{said}");
-    settled(&site);
 }
 
 #[test]
