@@ -1,12 +1,13 @@
 //! The chain: one line after the other, durable when told so.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::audit::months::{Files, month_of};
 use crate::error::{Error, Kind, Result, fail, io_error};
 use crate::lake::Lake;
 use crate::lake::digest::hex;
@@ -16,6 +17,8 @@ use crate::time::rfc3339;
 
 /// Bytes of a line at most: a longer tail is no line of ours.
 const LINE_BYTES: u64 = 64 << 10;
+/// What tells the head that is kept apart from those in checkpoints.
+pub(super) const APART: &[u8] = b"apart";
 /// What the seals of checkpoints are for.
 const PURPOSE: &str = "audit/checkpoint";
 
@@ -138,100 +141,103 @@ impl Head {
     }
 }
 
-/// The files of a chain.
-#[derive(Debug, Clone)]
-pub(super) struct Files {
-    /// The lines.
-    pub chain: PathBuf,
-    /// The last head that a checkpoint vouches for: `seq:hash mac`.
-    pub sealed: PathBuf,
-}
-
-impl Files {
-    pub(super) fn of(lake: &Lake) -> Files {
-        let folder = lake.root().join("audit");
-        Files {
-            chain: folder.join("chain.jsonl"),
-            sealed: folder.join("sealed"),
-        }
-    }
-
-    /// The lines as they lie there, none where nothing was recorded yet.
-    pub(super) fn lines(&self) -> Result<impl Iterator<Item = Result<String>> + use<>> {
-        let file = match File::open(&self.chain) {
-            Ok(file) => Some(file),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
-            Err(cause) => return Err(io_error(&self.chain, &cause)),
-        };
-        let path = self.chain.clone();
-        let lines = file.into_iter().flat_map(|file| BufReader::new(file).lines());
-        Ok(lines.map(move |line| line.map_err(|cause| io_error(&path, &cause))))
-    }
-}
-
 /// The seals of a site's checkpoints, newest first.
 pub(super) fn seals(key: &SiteKey) -> Vec<Seal> {
     key.seals(PURPOSE)
 }
 
-/// The chain, open for more. Several processes may write: each takes the file for the time of a group.
+/// The chain, open for more. Several processes may write: each holds it for the time of a group.
 #[derive(Debug)]
 pub struct Chain {
     files: Files,
     seal: Option<Seal>,
-    /// Length of the file and its head when this wrote last.
-    known: Option<(u64, Head)>,
+    /// The file, its length and its head when this wrote last.
+    known: Option<(PathBuf, u64, Head)>,
 }
 
 impl Chain {
     /// The chain of a lake; the site's key vouches for its checkpoints, which whoever has none cannot add.
     ///
+    /// A chain is born with a checkpoint, at `now`: so there is none whose end is not vouched for.
+    ///
     /// # Errors
-    /// As the file system fails.
-    pub fn open(lake: &Lake, key: Option<&SiteKey>) -> Result<Chain> {
+    /// As the file system fails; `Missing` where there is no chain yet and no key to vouch for it.
+    pub fn open(lake: &Lake, key: Option<&SiteKey>, now: i64) -> Result<Chain> {
         let files = Files::of(lake);
-        let folder = files.chain.parent().unwrap_or(lake.root());
+        let folder = files.folder();
         std::fs::create_dir_all(folder).map_err(|cause| io_error(folder, &cause))?;
         let mut chain = Chain {
             files,
             seal: key.and_then(|key| seals(key).into_iter().next()),
             known: None,
         };
-        // a chain that cannot be written is found before anything is asked for
-        chain.add(&[], 0)?;
+        match (chain.files.months()?.is_empty(), &chain.seal) {
+            (true, None) => return Err(fail(Kind::Missing, "audit_unborn", &[]).hint("audit_unborn_hint", &[])),
+            (true, Some(_)) => chain.checkpoint(now)?,
+            // a chain that cannot be written is found before anything is asked for
+            (false, _) => chain.add(&[], now)?,
+        };
         Ok(chain)
     }
 
-    /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.files.chain
+    /// The last lines, of `bytes` at most of each of the two newest files.
+    ///
+    /// # Errors
+    /// As the file system fails.
+    pub(super) fn tail(&self, bytes: u64) -> Result<Vec<Line>> {
+        let (mut lines, months) = (Vec::new(), self.files.months()?);
+        for path in months.iter().skip(months.len().saturating_sub(2)) {
+            let failed = |cause: std::io::Error| io_error(path, &cause);
+            let mut file = File::open(path).map_err(failed)?;
+            let length = file.metadata().map_err(failed)?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(bytes)))
+                .map_err(failed)?;
+            let mut text = Vec::new();
+            file.read_to_end(&mut text).map_err(failed)?;
+            // the first line may be cut by where the look began
+            let text = String::from_utf8_lossy(&text);
+            lines.extend(text.lines().filter_map(|line| Some(parsed(line)?.1)));
+        }
+        Ok(lines)
     }
 
-    /// Adds entries, durable when this returns; the head after them.
+    /// Adds entries, durable when this returns; the head after them. A new month begins a new file, whose first line
+    /// vouches for the head before it: from there on the chain can be verified without what lies before.
     ///
     /// # Errors
     /// As the file system fails: then nothing may leave. `Conflict` for a file whose end is no line.
     pub fn add(&mut self, entries: &[Entry], now: i64) -> Result<Head> {
-        let path = self.files.chain.clone();
-        let failed = |cause: std::io::Error| io_error(&path, &cause);
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(&path)
-            .map_err(failed)?;
-        file.lock().map_err(failed)?;
-        let found = file.metadata().map_err(failed)?.len();
-        let (whole, mut head) = match self.known.take() {
-            Some((length, head)) if length == found => (length, head),
-            _ => self.end_of(&mut file, found)?,
+        let _alone = self.files.alone()?;
+        let (at, mut months) = (rfc3339(now), self.files.months()?);
+        let mut path = months.pop().unwrap_or_else(|| self.files.month(1, &at));
+        let mut file = opened(&path)?;
+        let found = file.metadata().map_err(|cause| io_error(&path, &cause))?.len();
+        let (mut whole, mut head) = match self.known.take() {
+            Some((known, length, head)) if known == path && length == found => (length, head),
+            _ => end_of(&path, &mut file)?,
         };
+        // of a file that a full disk left empty, the one before has the end
+        while head.seq == 0
+            && let Some(before) = months.pop()
+        {
+            head = end_of(&before, &mut opened(&before)?)?.1;
+        }
+        // whoever cannot vouch for a month begins none
+        let begins = self.seal.is_some() && !entries.is_empty() && head.seq > 0;
+        if begins && whole > 0 && month_of(&path) != at.get(..7) {
+            (path, whole) = (self.files.month(head.seq + 1, &at), 0);
+            file = opened(&path)?;
+        }
+        let failed = |cause: std::io::Error| io_error(&path, &cause);
+        let first = (begins && whole == 0).then(|| Entry {
+            object: head.to_string(),
+            ..checkpoint()
+        });
         let mut text = String::new();
-        for entry in entries {
+        for entry in first.iter().chain(entries) {
             let line = Line {
                 seq: head.seq + 1,
-                at: rfc3339(now),
+                at: at.clone(),
                 entry: self.vouched(&head, entry.clone()),
             };
             let json =
@@ -240,38 +246,41 @@ impl Chain {
             text.push_str(&format!("{} {json}\n", head.hash));
         }
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+        let named = || File::open(self.files.folder()).and_then(|folder| folder.sync_all());
+        let written = if whole == 0 {
+            written.and_then(|()| named())
+        } else {
+            written
+        };
         if let Err(cause) = written {
             // half a line would hide what comes after it; what cannot be taken back is found at the next opening
             let _ = file.set_len(whole);
             return Err(failed(cause));
         }
-        self.known = Some((whole + text.len() as u64, head.clone()));
+        self.known = Some((path, whole + text.len() as u64, head.clone()));
         Ok(head)
     }
 
-    /// Adds a line that vouches for all before it, and keeps the head apart from the chain.
+    /// Adds a line that vouches for all before it, and keeps the head apart from the chain. Without a key nothing can
+    /// be vouched for, and nothing is added.
     ///
     /// # Errors
     /// As [`Chain::add`].
     pub fn checkpoint(&mut self, now: i64) -> Result<Head> {
-        let entry = Entry {
-            who: "site".to_owned(),
-            act: "audit.checkpoint".to_owned(),
-            decision: Decision::Checkpoint,
-            ..Entry::default()
+        let Some(seal) = self.seal.clone() else {
+            return self.add(&[], now);
         };
-        let head = self.add(&[entry], now)?;
-        if let Some(seal) = &self.seal {
-            let text = format!("{head} {}\n", hex(&seal.of(&[head.to_string().as_bytes()])));
-            // several processes may vouch at once, each with a file of its own
-            let staged = self.files.sealed.with_extension(std::process::id().to_string());
-            let failed = |cause: std::io::Error| io_error(&self.files.sealed, &cause);
-            let mut file = File::create(&staged).map_err(failed)?;
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-                .and_then(|()| std::fs::rename(&staged, &self.files.sealed))
-                .map_err(failed)?;
-        }
+        let head = self.add(&[checkpoint()], now)?;
+        let text = format!("{head} {}\n", hex(&seal.of(&[APART, head.to_string().as_bytes()])));
+        let sealed = self.files.sealed();
+        // several processes may vouch at once, each with a file of its own
+        let staged = sealed.with_extension(std::process::id().to_string());
+        let failed = |cause: std::io::Error| io_error(&sealed, &cause);
+        let mut file = File::create(&staged).map_err(failed)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::rename(&staged, &sealed))
+            .map_err(failed)?;
         Ok(head)
     }
 
@@ -282,36 +291,52 @@ impl Chain {
         }
         entry
     }
+}
 
-    /// The length of the whole lines, and the last one's number and hash. A line that a power failure cut off was
-    /// never answered for: it goes.
-    fn end_of(&self, file: &mut File, bytes: u64) -> Result<(u64, Head)> {
-        let failed = |cause: std::io::Error| io_error(&self.files.chain, &cause);
-        let broken = || fail(Kind::Conflict, "audit_tail", &[&self.files.chain.display()]).hint("audit_tail_hint", &[]);
-        let from = bytes.saturating_sub(2 * LINE_BYTES);
-        file.seek(SeekFrom::Start(from)).map_err(failed)?;
-        let mut tail = Vec::new();
-        let mut tail_of = Read::by_ref(file).take(bytes - from);
-        tail_of.read_to_end(&mut tail).map_err(failed)?;
-        let end = match tail.iter().rposition(|byte| *byte == b'\n') {
-            Some(at) => at + 1,
-            None if from == 0 => 0,
-            None => return Err(broken()),
-        };
-        if end < tail.len() {
-            file.set_len(from + end as u64).map_err(failed)?;
-        }
-        let Some(lines) = tail[..end].strip_suffix(b"\n") else {
-            return Ok((0, Head::default()));
-        };
-        let last = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let (hash, line) = parsed(std::str::from_utf8(last).map_err(|_| broken())?).ok_or_else(broken)?;
-        let head = Head {
-            seq: line.seq,
-            hash: hash.to_owned(),
-        };
-        Ok((from + end as u64, head))
+fn checkpoint() -> Entry {
+    Entry {
+        who: "site".to_owned(),
+        act: "audit.checkpoint".to_owned(),
+        decision: Decision::Checkpoint,
+        ..Entry::default()
     }
+}
+
+fn opened(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.create(true).read(true).append(true).open(path);
+    file.map_err(|cause| io_error(path, &cause))
+}
+
+/// The length of the whole lines, and the last one's number and hash. A line that a power failure cut off was never
+/// answered for: it goes.
+fn end_of(path: &Path, file: &mut File) -> Result<(u64, Head)> {
+    let failed = |cause: std::io::Error| io_error(path, &cause);
+    let broken = || fail(Kind::Conflict, "audit_tail", &[&path.display()]).hint("audit_tail_hint", &[]);
+    let bytes = file.metadata().map_err(failed)?.len();
+    let from = bytes.saturating_sub(2 * LINE_BYTES);
+    file.seek(SeekFrom::Start(from)).map_err(failed)?;
+    let mut tail = Vec::new();
+    let mut tail_of = Read::by_ref(file).take(bytes - from);
+    tail_of.read_to_end(&mut tail).map_err(failed)?;
+    let end = match tail.iter().rposition(|byte| *byte == b'\n') {
+        Some(at) => at + 1,
+        None if from == 0 => 0,
+        None => return Err(broken()),
+    };
+    if end < tail.len() {
+        file.set_len(from + end as u64).map_err(failed)?;
+    }
+    let Some(lines) = tail[..end].strip_suffix(b"\n") else {
+        return Ok((0, Head::default()));
+    };
+    let last = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let (hash, line) = parsed(std::str::from_utf8(last).map_err(|_| broken())?).ok_or_else(broken)?;
+    let head = Head {
+        seq: line.seq,
+        hash: hash.to_owned(),
+    };
+    Ok((from + end as u64, head))
 }
 
 /// The hash of a line and what it says.

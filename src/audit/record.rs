@@ -1,26 +1,25 @@
 //! The recorder: entries of many requests at once, one write to the disk for all that wait.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use crate::audit::chain::parsed;
 use crate::audit::{Chain, Decision, Entry, Head};
-use crate::error::{Kind, Result, fail};
+use crate::error::{Error, Kind, Result, fail};
 use crate::time::Clock;
 
 /// Entries that one write to the disk takes at most.
 const GROUP: usize = 256;
 /// Entries after which the chain is vouched for.
 const CHECKPOINT_ENTRIES: usize = 1_000;
-/// Time after which it is.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(600);
+/// Time after which it is, where something was added.
+const CHECKPOINT_TIME: Duration = Duration::from_secs(60);
 /// Bytes from the end of the chain in which requests that were never ended are looked for.
-const TAIL_BYTES: usize = 64 << 20;
+const TAIL_BYTES: u64 = 64 << 20;
 
 type Answer = oneshot::Sender<std::result::Result<Head, String>>;
 
@@ -29,6 +28,8 @@ type Answer = oneshot::Sender<std::result::Result<Head, String>>;
 enum Told {
     /// To write an entry, and to whom that it is written.
     Write(Box<Entry>, Option<Answer>),
+    /// To vouch for what was added, where it is time.
+    Vouch,
     /// To end in good order.
     Close,
 }
@@ -37,7 +38,7 @@ enum Told {
 #[derive(Debug, Clone)]
 pub struct Audit {
     send: UnboundedSender<Told>,
-    head: Arc<RwLock<Head>>,
+    trouble: Arc<Mutex<Option<Error>>>,
     recorder: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -49,15 +50,20 @@ impl Audit {
     pub fn start(mut chain: Chain, clock: Arc<dyn Clock>) -> Result<Audit> {
         let left: Vec<Entry> = left_open(&chain)?;
         chain.add(&left, clock.now())?;
-        let head = Arc::new(RwLock::new(chain.checkpoint(clock.now())?));
+        chain.checkpoint(clock.now())?;
         let (send, receive) = unbounded_channel();
-        let shown = head.clone();
+        let trouble = Arc::new(Mutex::new(None));
+        let told = trouble.clone();
         let recorder = std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || record(chain, receive, clock.as_ref(), &shown))
+            .spawn(move || record(chain, receive, clock.as_ref(), &told))
             .map_err(|cause| fail(Kind::Unavailable, "runtime_failed", &[]).because(cause))?;
         let recorder = Arc::new(Mutex::new(Some(recorder)));
-        Ok(Audit { send, head, recorder })
+        Ok(Audit {
+            send,
+            trouble,
+            recorder,
+        })
     }
 
     /// Records an entry; it is on the disk when this returns.
@@ -79,6 +85,12 @@ impl Audit {
         let _ = self.send.send(Told::Write(Box::new(entry), None));
     }
 
+    /// Has the chain vouched for, where something was added and it is time: a silent server leaves no open end.
+    pub fn vouch(&self) {
+        // a recorder that is gone refuses the next request, which says so
+        let _ = self.send.send(Told::Vouch);
+    }
+
     /// Ends the record in good order: what was told before is on the disk when this returns, and vouched for. What is
     /// asked later is refused.
     pub fn close(&self) {
@@ -90,13 +102,13 @@ impl Audit {
         }
     }
 
-    /// The head of the chain, as of the last write.
-    pub fn head(&self) -> Head {
-        self.head.read().map(|head| head.clone()).unwrap_or_default()
+    /// What went wrong with vouching since it was asked for last; the record itself is whole.
+    pub fn trouble(&self) -> Option<Error> {
+        self.trouble.lock().ok()?.take()
     }
 }
 
-fn record(mut chain: Chain, mut receive: UnboundedReceiver<Told>, clock: &dyn Clock, shown: &RwLock<Head>) {
+fn record(mut chain: Chain, mut receive: UnboundedReceiver<Told>, clock: &dyn Clock, trouble: &Mutex<Option<Error>>) {
     let (mut since, mut vouched, mut open) = (0, Instant::now(), true);
     // ends that could not be written: they wait for the next write, with which they are tried again
     let mut kept: Vec<Entry> = Vec::new();
@@ -110,13 +122,14 @@ fn record(mut chain: Chain, mut receive: UnboundedReceiver<Told>, clock: &dyn Cl
                     entries.push(*entry);
                     answers.push(answer);
                 }
+                Told::Vouch => {}
                 Told::Close => open = false,
             }
             next = (entries.len() < waiting + GROUP && open)
                 .then(|| receive.try_recv().ok())
                 .flatten();
         }
-        let mut done = chain.add(&entries, clock.now());
+        let done = chain.add(&entries, clock.now());
         if done.is_err() {
             let told = std::iter::repeat_n(true, waiting).chain(answers.iter().map(Option::is_none));
             kept = entries
@@ -128,12 +141,16 @@ fn record(mut chain: Chain, mut receive: UnboundedReceiver<Told>, clock: &dyn Cl
         } else {
             since += entries.len();
         }
-        if done.is_ok() && (since >= CHECKPOINT_ENTRIES || vouched.elapsed() >= CHECKPOINT_TIME) {
-            done = chain.checkpoint(clock.now());
-            (since, vouched) = (0, Instant::now());
-        }
-        if let (Ok(head), Ok(mut shown)) = (&done, shown.write()) {
-            shown.clone_from(head);
+        if done.is_ok() && (since >= CHECKPOINT_ENTRIES || (since > 0 && vouched.elapsed() >= CHECKPOINT_TIME)) {
+            // what was written stands; that it is not vouched for is told, and tried again with the next look
+            match chain.checkpoint(clock.now()) {
+                Ok(_) => (since, vouched) = (0, Instant::now()),
+                Err(error) => {
+                    if let Ok(mut trouble) = trouble.lock() {
+                        *trouble = Some(error);
+                    }
+                }
+            }
         }
         for answer in answers.into_iter().flatten() {
             let told = done.as_ref().map(Head::clone).map_err(ToString::to_string);
@@ -147,18 +164,8 @@ fn record(mut chain: Chain, mut receive: UnboundedReceiver<Told>, clock: &dyn Cl
 
 /// Ends for requests that were allowed and never ended.
 fn left_open(chain: &Chain) -> Result<Vec<Entry>> {
-    use std::io::{Read, Seek, SeekFrom};
-    let failed = |cause: std::io::Error| crate::error::io_error(chain.path(), &cause);
-    let mut file = std::fs::File::open(chain.path()).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES as u64)))
-        .map_err(failed)?;
-    let mut text = Vec::new();
-    file.read_to_end(&mut text).map_err(failed)?;
     let mut open: BTreeMap<String, Entry> = BTreeMap::new();
-    for line in String::from_utf8_lossy(&text).lines() {
-        // the first line may be cut by where the look began
-        let Some((_, line)) = parsed(line) else { continue };
+    for line in chain.tail(TAIL_BYTES)? {
         match line.entry.decision {
             // what is done at this site itself ends by itself
             Decision::Allow if line.entry.address.is_empty() => {}

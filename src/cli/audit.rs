@@ -1,9 +1,9 @@
 //! `fenghuo audit`: who asked for what, and whether the record of it is whole.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::audit::{Broken, Chain, Decision, Entry, Head, entries, verify};
+use crate::audit::{Broken, Chain, Decision, Entry, Head, batches, schema, table, verify};
 use crate::cli::clock::{SystemClock, run_id};
 use crate::cli::open::Opened;
 use crate::cli::output::Output;
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             let deed = Deed::begin(&opened, vec![question("audit.query", &[], sql, 0)])?;
             let bounds = Bounds::from(&opened.site.settings.limits);
             let session = Session::new(bounds)?;
-            session.register_batch("audit.entry", entries(&opened.lake)?)?;
+            session.register("audit.entry", table(&opened.lake)?)?;
             let rows = opened.site.settings.limits.query_rows;
             let found = session.query("audit", sql, rows).await;
             deed.shown(found.as_ref().ok().map(|found| found.rows()))?;
@@ -62,12 +62,10 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         }
         Verb::Export { output } => {
             let deed = Deed::begin(&opened, vec![question("audit.export", &[], "", 0)])?;
-            let batch = entries(&opened.lake)?;
-            deed.shown(Some(batch.num_rows()))?;
-            let table = crate::engine::session::Table {
-                schema: batch.schema(),
-                batches: vec![batch],
-            };
+            let batches = batches(&opened.lake)?.collect::<Result<Vec<_>>>()?;
+            let schema = schema();
+            let table = crate::engine::session::Table { schema, batches };
+            deed.shown(Some(table.rows()))?;
             output.write(&table, printer)
         }
     }
@@ -96,7 +94,7 @@ impl Deed {
         };
         let entries: Vec<Entry> = entries.into_iter().enumerate().map(fill).collect();
         // whoever may not see the key may still be recorded
-        let mut chain = Chain::open(&opened.lake, opened.key().ok().as_ref())?;
+        let mut chain = Chain::open(&opened.lake, opened.key().ok().as_ref(), now)?;
         chain.add(&entries, now)?;
         Ok(Deed { chain, entries })
     }
@@ -106,23 +104,19 @@ impl Deed {
         self.chain.add(&[], SystemClock.now())
     }
 
-    /// Records how it ended, and vouches for the record, as for whatever changes what may leave.
+    /// Records how it ended, and vouches for the record.
     ///
     /// # Errors
     /// As the record cannot be written.
     pub(super) fn end(mut self, done: bool) -> Result<()> {
-        self.ended(done)?;
-        self.chain.checkpoint(SystemClock.now()).map(drop)
-    }
-
-    fn ended(&mut self, done: bool) -> Result<()> {
         for entry in &mut self.entries {
             entry.decision = if done { Decision::Whole } else { Decision::Part };
             if !done {
                 (entry.rows, entry.bytes) = (0, 0);
             }
         }
-        self.chain.add(&self.entries, SystemClock.now()).map(drop)
+        self.chain.add(&self.entries, SystemClock.now())?;
+        self.chain.checkpoint(SystemClock.now()).map(drop)
     }
 
     /// Records how it ended, with the rows that were shown.
@@ -133,7 +127,7 @@ impl Deed {
         for entry in &mut self.entries {
             entry.rows = rows.unwrap_or(0) as u64;
         }
-        self.ended(rows.is_some())
+        self.end(rows.is_some())
     }
 }
 
@@ -176,12 +170,17 @@ fn verified(opened: &Opened, witness: &[String], printer: &Printer) -> Result<()
     for given in witness {
         match given.parse() {
             Ok(head) => heads.push(head),
-            Err(error) if !PathBuf::from(given).is_file() => return Err(error),
+            Err(_) if !Path::new(given).is_file() => {
+                return Err(fail(Kind::Missing, "audit_witness_missing", &[given]));
+            }
             Err(_) => heads.extend(heads_of(Path::new(given))?),
         }
     }
-    let verdict = verify(&opened.lake, &opened.key()?, &heads)?;
+    let verdict = verify(&opened.lake, &opened.key()?, &heads, SystemClock.now())?;
     let Some(broken) = verdict.broken else {
+        if verdict.first > 1 {
+            printer.say("audit_begins", &[&verdict.first, &verdict.older]);
+        }
         printer.say("audit_holds", &[&verdict.lines, &verdict.checkpoints, &heads.len()]);
         return printer.data(&format!("{}\n", verdict.head));
     };
@@ -189,6 +188,7 @@ fn verified(opened: &Opened, witness: &[String], printer: &Printer) -> Result<()
         Broken::Line(at) => ("audit_broken_line", at.to_string()),
         Broken::Checkpoint(at) => ("audit_broken_checkpoint", at.to_string()),
         Broken::Sealed(at) => ("audit_broken_sealed", at.to_string()),
+        Broken::Short(at) => ("audit_broken_short", at.to_string()),
         Broken::Witness(head) => ("audit_broken_witness", head.to_string()),
     };
     Err(fail(Kind::Check, key, &[&at]).hint("audit_broken_hint", &[]))

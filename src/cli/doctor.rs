@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use chrono::DateTime;
+
 use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::print::Printer;
@@ -13,6 +15,7 @@ use crate::pipeline::files::contracts;
 use crate::pipeline::leftovers::leftovers;
 use crate::pipeline::run::calendar;
 use crate::pipeline::waiver::waivers;
+use crate::share::profile::Profile;
 use crate::time::Clock;
 
 /// Check the site, its key, its lake and its models
@@ -48,6 +51,7 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
             "doctor_releases",
             lake.releases().await.map(|numbers| numbers.len().to_string()),
         ),
+        ("doctor_pull", providers(&opened)),
         ("doctor_leftovers", staged(lake)),
     ];
     findings.extend(lying.map(|lying| ("doctor_lying", lying)));
@@ -97,6 +101,23 @@ fn waived(opened: &Opened, contracts: &[Contract], printer: &Printer) -> Result<
         true => all.len().to_string(),
         false => printer.words("waivers_expired", &[&all.len(), &expired.join(", ")]),
     })
+}
+
+/// How many providers there are; each profile has to be readable and its token alive. Whether a provider takes it,
+/// the next pull tells.
+fn providers(opened: &Opened) -> Result<String> {
+    let profiles = &opened.site.settings.pull.profiles;
+    for profile in profiles {
+        let read = Profile::read(&opened.site.path(profile))?;
+        let ends = read.expiration_time.as_deref().map(DateTime::parse_from_rfc3339);
+        if let Some(Ok(ends)) = ends
+            && ends.timestamp_micros() <= SystemClock.now()
+        {
+            let error = fail(Kind::Denied, "doctor_pull_ended", &[&ends, profile]);
+            return Err(error.hint("pull_token_hint", &[]));
+        }
+    }
+    Ok(profiles.len().to_string())
 }
 
 /// A key inside the lake would leave with every copy of it.

@@ -10,12 +10,14 @@ use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::cli::serve::share_name;
 use crate::engine::Bounds;
-use crate::error::{Kind, Result, fail};
+use crate::error::{Kind, Result, fail, io_error};
 use crate::model::pinned;
 use crate::serve::{Watched, bundle};
 use crate::share::Class;
 use crate::share::desk::Desk;
+use crate::share::profile::BUNDLE;
 use crate::share::publish::RECIPIENT;
+use crate::time::Clock;
 
 /// What is written, and where.
 #[derive(Debug, clap::Args)]
@@ -23,12 +25,17 @@ pub(super) struct Args {
     /// Name of the recipient: small letters, digits, - and _
     #[arg(id = "recipient_name", value_name = "RECIPIENT")]
     name: String,
-    /// File to write: a bundle for `fenghuo pull --from`; .xlsx or .zip (of CSV files) for a desk without Fenghuo
+    /// File to write: .fenghuo for `fenghuo pull --from`; .xlsx or .zip (of CSV files) for a desk without Fenghuo
     #[arg(long = "out", id = "bundle_out", value_name = "FILE")]
     out: PathBuf,
 }
 
 pub(super) async fn run(opened: &Opened, args: &Args, printer: &Printer) -> Result<()> {
+    let ending = args.out.extension().and_then(|ending| ending.to_str());
+    if !matches!(ending, Some("fenghuo" | "xlsx" | "zip")) {
+        let error = fail(Kind::Input, "export_ending", &[&args.out.display()]);
+        return Err(error.hint("export_ending_hint", &[]));
+    }
     if args.out.exists() {
         return Err(fail(Kind::Conflict, "profile_exists", &[&args.out.display()]));
     }
@@ -37,7 +44,7 @@ pub(super) async fn run(opened: &Opened, args: &Args, printer: &Printer) -> Resu
         .now()
         .ok_or_else(|| fail(Kind::Unavailable, "runtime_failed", &[]))?;
     let share = share_name(&opened.site.settings.site.name)?;
-    let mut gathered = bundle::gather(&opened.lake, &state, (&args.name, &share)).await?;
+    let mut gathered = bundle::gather(&opened.lake, &state, (&args.name, &share), SystemClock.now()).await?;
     let entry = |part: &bundle::Part| Entry {
         who: args.name.clone(),
         credential: account(),
@@ -49,21 +56,20 @@ pub(super) async fn run(opened: &Opened, args: &Args, printer: &Printer) -> Resu
         bytes: part.bytes,
         ..Entry::default()
     };
+    let seals = opened.key()?.seals(BUNDLE);
     let mut deed = Deed::begin(opened, gathered.parts.iter().map(entry).collect())?;
     gathered.offer.head = deed.head()?.to_string();
-    let written = match args.out.extension().and_then(|ending| ending.to_str()) {
+    let written = match ending {
         Some("xlsx" | "zip") => for_a_desk(opened, &gathered, &args.out).await,
-        _ => gathered.write(&args.out).await,
+        _ => gathered.write(&args.out, &seals).await,
     };
     deed.end(written.is_ok())?;
     written?;
-    let sum = |of: fn(&bundle::Part) -> u64| gathered.parts.iter().map(of).sum::<u64>();
-    let words: [&dyn std::fmt::Display; 4] = [
-        &args.name,
-        &args.out.display(),
-        &sum(|part| part.rows),
-        &sum(|part| part.bytes),
-    ];
+    let rows: u64 = gathered.parts.iter().map(|part| part.rows).sum();
+    let bytes = std::fs::metadata(&args.out)
+        .map_err(|cause| io_error(&args.out, &cause))?
+        .len();
+    let words: [&dyn std::fmt::Display; 4] = [&args.name, &args.out.display(), &rows, &bytes];
     printer.say("share_exported", &words);
     Ok(())
 }

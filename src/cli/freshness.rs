@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use arrow::array::AsArray;
+use chrono::DateTime;
 
 use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
@@ -10,8 +11,10 @@ use crate::cli::output::Output;
 use crate::cli::print::Printer;
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
+use crate::lake::{Pulled, Release};
 use crate::model::pinned;
 use crate::pipeline::files::contracts;
+use crate::pipeline::run;
 use crate::pipeline::waiver::{Waiver, waivers};
 use crate::time::{Calendar, Clock, calendar};
 
@@ -55,6 +58,28 @@ fn counties(day: i32) -> String {
     )
 }
 
+/// A row for what was pulled of each provider, against the day: its release shows the day before it was made.
+fn pulled(release: &Release, zone: &Calendar, day: i32) -> Vec<String> {
+    let row = |(share, pulled): (&String, &Pulled)| {
+        let made = DateTime::parse_from_rfc3339(&pulled.made_at).map_or(0, |at| at.timestamp_micros());
+        let last = zone.day_and_hour(made).map_or(0, |(day, _)| day) - 1;
+        let behind = (day - last).max(0);
+        format!(
+            "SELECT 'shared' AS what, '{share}' AS name, {} AS state, \
+             arrow_cast(arrow_cast({last}, 'Int32'), 'Date32') AS last_day, CAST({behind} AS BIGINT) AS days_behind, \
+             CAST('{}' AS TIMESTAMP) AS received_at, CAST(NULL AS BIGINT) AS observed, \
+             CAST(NULL AS DOUBLE) AS expected, CAST(NULL AS VARCHAR) AS volume",
+            match pulled.stale.is_empty() {
+                true => bands(&behind.to_string()),
+                // some of its tables were not renewed there, whatever the release says
+                false => "'stale'".to_owned(),
+            },
+            pulled.pulled_at
+        )
+    };
+    release.pulled.iter().map(row).collect()
+}
+
 /// The rows with the state `waived` and the reason where every day that is missing is known to be absent.
 fn waived(rows: &str, waivers: &[Waiver], day: i32, today: i32) -> String {
     let cases = waivers
@@ -88,9 +113,8 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let opened = Opened::at(site)?;
     let release = opened.release(None).await?;
     let settings = &opened.site.settings;
-    let today = Calendar::new(&settings.site.timezone, &settings.site.day_cutoff);
-    let today = today.and_then(|calendar| calendar.day_and_hour(SystemClock.now()));
-    let today = today.map_or(0, |(day, _)| day);
+    let zone = run::calendar(&opened.site)?;
+    let today = zone.day_and_hour(SystemClock.now()).map_or(0, |(day, _)| day);
     let day = match &args.at {
         Some(text) => calendar::day(text).ok_or_else(|| fail(Kind::Input, "not_a_day", &[text]))?,
         None => today - 1,
@@ -102,7 +126,11 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let session = pinned::session(&opened.lake, Bounds::from(&settings.limits), &release).await?;
     let parts = [(feeds(day), "ops.ingest"), (counties(day), "indicator.data_health")];
     let there = parts.iter().filter(|(_, table)| release.tables.contains_key(*table));
-    let parts: Vec<&str> = there.map(|(sql, _)| sql.as_str()).collect();
+    let shared = pulled(&release, &zone, day);
+    let parts: Vec<&str> = there
+        .map(|(sql, _)| sql.as_str())
+        .chain(shared.iter().map(String::as_str))
+        .collect();
     if parts.is_empty() {
         return Err(fail(Kind::Missing, "no_release_yet", &[]).hint("no_release_hint", &[]));
     }

@@ -117,6 +117,14 @@ impl Command {
                 | Command::Workbook(_)
         )
     }
+
+    /// What is said when a signal ended it.
+    fn ended(&self) -> &'static str {
+        match self {
+            Command::Serve(_) => "serve_ended",
+            _ => "interrupted",
+        }
+    }
 }
 
 /// Parses, runs, prints; the exit code is the kind of the error.
@@ -167,7 +175,7 @@ fn start(cli: &Cli, printer: &Printer) -> Result<()> {
         let mut stop = Signals::new();
         tokio::select! {
             biased;
-            signal = stop.next() => Err(fail(signal, "interrupted", &[])),
+            signal = stop.next() => Err(fail(signal, cli.command.ended(), &[])),
             outcome = dispatch(cli, printer) => outcome,
         }
     });

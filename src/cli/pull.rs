@@ -26,12 +26,7 @@ pub(super) struct Args {
     )]
     profile: Option<PathBuf>,
     /// A bundle file instead of a line to the provider
-    #[arg(
-        long = "from",
-        id = "pull_from",
-        value_name = "FILE",
-        conflicts_with = "pull_profile"
-    )]
+    #[arg(long = "from", id = "pull_from", value_name = "FILE")]
     from: Option<PathBuf>,
     /// Take a release that is older than the one here, where the provider began anew
     #[arg(long = "older", id = "pull_older_too")]
@@ -49,6 +44,16 @@ struct Shown<'p> {
 
 const MIB: f64 = 1_048_576.0;
 
+/// Bytes as a person reads them.
+fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for a person")]
+    let mib = bytes as f64 / MIB;
+    match mib < 1.0 {
+        true => format!("{:.1} KiB", mib * 1_024.0),
+        false => format!("{mib:.1} MiB"),
+    }
+}
+
 impl Moving for Shown<'_> {
     fn moved(&self, bytes: u64) {
         self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -59,8 +64,6 @@ impl Pulling for Shown<'_> {
     fn planned(&self, planned: &Planned, rate: Option<f64>) {
         let offer = &planned.offer;
         let ((files, all), bytes) = (planned.whole(), planned.bytes());
-        #[expect(clippy::cast_precision_loss, reason = "for a person")]
-        let mib = |bytes: u64| format!("{:.1}", bytes as f64 / MIB);
         self.printer.say(
             "pull_plan",
             &[
@@ -69,9 +72,9 @@ impl Pulling for Shown<'_> {
                 &offer.made_at,
                 &offer.tables.len(),
                 &files,
-                &mib(all),
+                &size(all),
                 &planned.files(),
-                &mib(bytes),
+                &size(bytes),
             ],
         );
         if let Some(rate) = rate.filter(|_| bytes > 0) {
@@ -97,11 +100,6 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
         trial: args.dry_run,
         older: args.older,
     };
-    if let Some(path) = &args.from {
-        let arrived = opened.run(&key)?.pull_file(path, ask, &shown(printer)).await?;
-        told(&arrived, printer);
-        return Ok(());
-    }
     let profiles: Vec<PathBuf> = match &args.profile {
         Some(profile) => vec![profile.clone()],
         None => {
@@ -111,6 +109,14 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     };
     if profiles.is_empty() {
         return Err(fail(Kind::Missing, "pull_nowhere", &[]).hint("pull_nowhere_hint", &[]));
+    }
+    if let Some(path) = &args.from {
+        let arrived = opened
+            .run(&key)?
+            .pull_file(path, &profiles, ask, &shown(printer))
+            .await?;
+        told(&arrived, printer);
+        return Ok(());
     }
     // a provider that is away keeps nobody from the others; the first failure ends the command
     let mut failed = Ok(());
@@ -135,13 +141,13 @@ fn told(arrived: &[Arrived], printer: &Printer) {
     printer.end_bar();
     for one in arrived {
         #[expect(clippy::cast_precision_loss, reason = "for a person")]
-        let (mib, seconds) = (one.bytes as f64 / MIB, one.millis as f64 / 1_000.0);
+        let seconds = one.millis as f64 / 1_000.0;
         let words: [&dyn std::fmt::Display; 6] = [
             &one.share,
             &one.release,
             &one.tables,
             &one.files,
-            &format!("{mib:.1}"),
+            &size(one.bytes),
             &format!("{seconds:.1}"),
         ];
         printer.say("pull_done", &words);

@@ -10,9 +10,12 @@ use crate::cli::open::Opened;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
 use crate::error::{Kind, Result, fail, io_error};
+use crate::lake::digest::hex;
 use crate::pipeline::run::calendar;
+use crate::protect::Seal;
 use crate::share::definition::shares;
-use crate::share::profile::Profile;
+use crate::share::profile::{BUNDLE, Profile, bundle_keys};
+use crate::share::publish::RECIPIENT;
 use crate::share::recipient::{Grant, New, Recipients, Secret};
 use crate::time::{Clock, rfc3339};
 
@@ -46,7 +49,7 @@ pub(super) struct Rotate {
     /// Name of the recipient: small letters, digits, - and _
     #[arg(id = "recipient_name", value_name = "RECIPIENT")]
     name: String,
-    /// End the tokens before it at once, not after a day: others may know them
+    /// End the tokens before it within seconds, not after a day: others may know them
     #[arg(long = "now", id = "rotate_now")]
     now: bool,
     #[command(flatten)]
@@ -111,7 +114,7 @@ async fn changed<T>(
 }
 
 pub(super) async fn add(opened: &Opened, args: &Add, printer: &Printer) -> Result<()> {
-    let ready = profile(opened, &args.handed)?;
+    let (ready, seals) = (profile(opened, &args.handed)?, opened.key()?.seals(BUNDLE));
     let (now, entropy) = (SystemClock.now(), entropy()?);
     let new = New {
         entropy: &entropy,
@@ -123,13 +126,31 @@ pub(super) async fn add(opened: &Opened, args: &Add, printer: &Printer) -> Resul
         all.add(&args.name, counties, new)
     })
     .await?;
-    hand_out(ready, &secret, now, &args.handed, printer)?;
+    hand_out((ready, &seals), &secret, now, &args.handed, printer)?;
     printer.say("recipient_added", &[&args.name, &args.handed.out.display()]);
+    let known = with_rows(opened).await?;
+    for county in args.county.iter().filter(|county| !known.contains(*county)) {
+        printer.say("recipient_no_rows", &[county]);
+    }
     Ok(())
 }
 
+/// The counties that have rows of their own in what is shared.
+async fn with_rows(opened: &Opened) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let release = opened.lake.latest_release().await?;
+    let tables = release.map(|release| release.tables).unwrap_or_default();
+    for (name, entry) in tables.iter().filter(|(name, _)| name.starts_with("share.")) {
+        let table = opened.lake.table_at(name, &entry.location, entry.version).await?;
+        let partitions = table.data_files()?.into_iter().filter_map(|file| file.partition);
+        let own = partitions.filter(|(column, _)| column == RECIPIENT);
+        found.extend(own.filter_map(|(_, county)| county));
+    }
+    Ok(found)
+}
+
 pub(super) async fn rotate(opened: &Opened, args: &Rotate, printer: &Printer) -> Result<()> {
-    let ready = profile(opened, &args.handed)?;
+    let (ready, seals) = (profile(opened, &args.handed)?, opened.key()?.seals(BUNDLE));
     let (now, entropy) = (SystemClock.now(), entropy()?);
     let new = New {
         entropy: &entropy,
@@ -140,8 +161,13 @@ pub(super) async fn rotate(opened: &Opened, args: &Rotate, printer: &Printer) ->
         all.rotate(&args.name, new, args.now)
     })
     .await?;
-    hand_out(ready, &secret, now, &args.handed, printer)?;
-    printer.say("recipient_rotated", &[&args.name, &args.handed.out.display()]);
+    hand_out((ready, &seals), &secret, now, &args.handed, printer)?;
+    let key = if args.now {
+        "recipient_rotated_now"
+    } else {
+        "recipient_rotated"
+    };
+    printer.say(key, &[&args.name, &args.handed.out.display()]);
     Ok(())
 }
 
@@ -166,18 +192,33 @@ fn profile(opened: &Opened, handed: &Handed) -> Result<Profile> {
         endpoint: serve.url.trim_end_matches('/').to_owned(),
         bearer_token: String::new(),
         expiration_time: None,
+        bundle_key: None,
         authority,
     })
 }
 
-fn hand_out(ready: Profile, secret: &Secret, now: i64, handed: &Handed, printer: &Printer) -> Result<()> {
+fn hand_out(
+    (ready, seals): (Profile, &[Seal]),
+    secret: &Secret,
+    now: i64,
+    handed: &Handed,
+    printer: &Printer,
+) -> Result<()> {
     let ends = rfc3339(now + handed.days * 86_400_000_000);
     let profile = Profile {
         bearer_token: secret.expose().to_owned(),
         expiration_time: Some(ends.clone()),
         ..ready
     };
+    let keys = bundle_keys(seals, profile.token().unwrap_or_default());
+    let profile = Profile {
+        bundle_key: keys.first().map(|key| hex(key)),
+        ..profile
+    };
     profile.write(&handed.out)?;
+    if profile.authority.is_none() {
+        printer.say("recipient_no_authority", &[]);
+    }
     printer.say("token_ends", &[&ends]);
     Ok(())
 }
@@ -208,6 +249,11 @@ pub(super) async fn grant(opened: &Opened, args: &Granted, printer: &Printer) ->
     })
     .await?;
     printer.say("recipient_granted", &[&args.name, &args.shares.join(", "), &args.until]);
+    for share in all.iter().filter(|share| args.shares.contains(&share.name)) {
+        if share.state(today).is_some() {
+            printer.say("granted_unpublished", &[&share.name]);
+        }
+    }
     Ok(())
 }
 

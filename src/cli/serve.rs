@@ -9,6 +9,7 @@ use crate::cli::open::Opened;
 use crate::cli::print::Printer;
 use crate::error::{Kind, Result, fail};
 use crate::serve::{Parts, Server, Watched, bind, listen, tls};
+use crate::time::Clock;
 use crate::warn::INBOX;
 
 /// Serve shared tables to their recipients
@@ -35,7 +36,7 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
     let _alone = opened.lake.lease("serve", 0).await?;
     let clock = Arc::new(SystemClock);
     let watched = Watched::new(opened.site.clone(), opened.lake.clone(), clock.clone()).await?;
-    let audit = Audit::start(Chain::open(&opened.lake, Some(&key))?, clock.clone())?;
+    let audit = Audit::start(Chain::open(&opened.lake, Some(&key), clock.now())?, clock.clone())?;
     let parts = Parts {
         watched,
         lake: opened.lake.clone(),
@@ -43,6 +44,7 @@ pub(super) async fn run(_: &Args, site: &Path, printer: &Printer) -> Result<()> 
         settings: serve,
         name: name.clone(),
         inbox: opened.site.path(INBOX),
+        pack: settings.site.identifier_pack,
         clock,
         entropy,
     };

@@ -128,10 +128,19 @@ async fn audit(opened: &Opened, wanted: &[&Share], output: &Output, printer: &Pr
     let bounds = Bounds::from(&opened.site.settings.limits);
     let session = pinned::session_on(&opened.lake, bounds, &release, |name| name.starts_with("share.")).await?;
     let mut found: Vec<Attacked> = Vec::new();
-    for share in wanted
-        .iter()
-        .filter(|share| release.tables.contains_key(&share.table()))
-    {
+    let is_there = |share: &Share| release.tables.contains_key(&share.table());
+    // an attack on nothing must not be taken for one that failed
+    if let [share] = wanted {
+        let why = match share.file.class {
+            Class::Own => Some("share_no_gate_own"),
+            Class::Compared => (!is_there(share)).then_some("share_no_gate_unpublished"),
+        };
+        if let Some(why) = why {
+            let why = printer.words(why, &[]);
+            return Err(fail(Kind::Missing, "share_no_gate", &[&share.name, &why]));
+        }
+    }
+    for share in wanted.iter().filter(|share| is_there(share)) {
         found.extend(attack::attack(&opened.lake, bounds, &session, share).await?);
     }
     let count = |of: fn(&Attacked) -> u64| numbers(found.iter().map(of).collect());

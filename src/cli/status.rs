@@ -54,6 +54,10 @@ pub(super) async fn run(_: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
             &[&release.release, &release.made_at, &release.tables.len(), &digest]
         )
     );
+    for (share, pulled) in &release.pulled {
+        let words: [&dyn std::fmt::Display; 4] = [share, &pulled.release, &pulled.made_at, &pulled.pulled_at];
+        screen.push_str(&format!("{}\n", printer.words("status_pulled", &words)));
+    }
     for (run_id, lines) in opened.lake.journals()? {
         // of a run under way, or of one that was cut off: the lease tells which
         if let Some((head, steps)) = record::told(&lines) {
@@ -75,11 +79,11 @@ pub(super) async fn run(_: &Args, at: At<'_>, printer: &Printer) -> Result<()> {
     for text in teller.texts(printer.language()).await? {
         screen.push_str(&format!("{text}\n"));
     }
+    // a site that has only pulled has no run yet
+    let has_run = opened.lake.table("ops.run").await?.is_some();
+    let there = |table: &str| release.tables.contains_key(table) || (table == "ops.run" && has_run);
     for (title, tables, sql) in PARTS {
-        let there = tables
-            .iter()
-            .all(|table| release.tables.contains_key(*table) || matches!(*table, "ops.run" | "ops.step"));
-        if !there {
+        if !tables.iter().all(|table| there(table)) {
             continue;
         }
         let table = session.query("status", sql, limits.query_rows).await?;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use chrono::DateTime;
 
 use crate::audit::Entry;
 use crate::cli::audit::Deed;
@@ -17,7 +19,7 @@ use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::{Release, SHARED};
 use crate::model::pinned;
-use crate::pipeline::pull::OUTBOX;
+use crate::pipeline::pull::{OUTBOX, SENT};
 use crate::time::{Clock, rfc3339};
 use crate::warn::{Act, Action, INBOX, Outcome, lines};
 
@@ -45,7 +47,7 @@ enum Verb {
         #[command(flatten)]
         said: Said,
         /// With what it is closed
-        #[arg(long = "as", id = "warn_result", value_enum)]
+        #[arg(long = "as", id = "warn_result", value_name = "RESULT", value_enum)]
         result: Outcome,
     },
 }
@@ -94,8 +96,9 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     let session = pinned::session_on(&opened.lake, bounds, &release, wanted).await?;
     match &args.verb {
         Verb::List { days, output } => {
-            let acts = release.tables.contains_key(done);
-            list(&opened, &session, &raised, (*days, acts), output, printer).await
+            let known = release.tables.contains_key(done);
+            session.register_batch("own.action", own(&opened, &raised)?)?;
+            list(&opened, &session, &raised, (*days, known), output, printer).await
         }
         Verb::Ack(said) => act(&opened, &session, &raised, said, (Act::Acknowledged, None), printer).await,
         Verb::Close { said, result } => {
@@ -109,12 +112,12 @@ async fn list(
     opened: &Opened,
     session: &Session,
     raised: &[Raised],
-    (days, acts): (u32, bool),
+    (days, known): (u32, bool),
     output: &Output,
     printer: &Printer,
 ) -> Result<()> {
     if raised.is_empty() {
-        return Err(fail(Kind::Missing, "warn_none", &[]));
+        return Err(fail(Kind::Missing, "warn_none", &[]).hint("warn_none_hint", &[]));
     }
     let each = raised.iter().map(|raised| {
         let by = raised.publisher.as_deref().unwrap_or_default();
@@ -124,22 +127,63 @@ async fn list(
         )
     });
     let all = each.collect::<Vec<_>>().join(" UNION ALL ");
-    let last = match acts {
-        true => {
-            "SELECT warning_id, last_value(act ORDER BY acted_at) AS act, \
-             last_value(result ORDER BY acted_at) AS result FROM core.warning_action GROUP BY warning_id"
-        }
-        false => {
-            "SELECT CAST(NULL AS VARCHAR) AS warning_id, CAST(NULL AS VARCHAR) AS act, CAST(NULL AS VARCHAR) AS result"
-        }
+    // what was done here counts at once, before the city or the next night knows of it
+    let own = "SELECT warning_id, act, result, CAST(acted_at AS TIMESTAMP) AS acted_at FROM own.action";
+    let acts = match known {
+        true => format!(
+            "{own} UNION ALL SELECT warning_id, act, result, CAST(acted_at AS TIMESTAMP) FROM core.warning_action"
+        ),
+        false => own.to_owned(),
     };
+    let last = "SELECT warning_id, last_value(act ORDER BY acted_at) AS act, \
+                last_value(result ORDER BY acted_at) AS result FROM acts GROUP BY warning_id";
     let sql = format!(
-        "WITH w AS ({all}), a AS ({last}) SELECT w.*, coalesce(a.act, 'open') AS state, a.result FROM w \
+        "WITH w AS ({all}), acts AS ({acts}), a AS ({last}) SELECT w.*, coalesce(a.act, 'open') AS state, a.result FROM w \
          LEFT JOIN a ON a.warning_id = w.warning_id \
          WHERE w.biz_date > (SELECT max(biz_date) FROM w) - INTERVAL '{days} days' ORDER BY w.biz_date DESC, w.warning_id"
     );
     let rows = opened.site.settings.limits.query_rows;
     output.write(&session.query("warn", &sql, rows).await?, printer)
+}
+
+/// The actions that were taken here and lie in files, whether they have left or not.
+fn own(opened: &Opened, raised: &[Raised]) -> Result<RecordBatch> {
+    let outboxes = raised.iter().filter_map(|raised| raised.publisher.as_ref());
+    let outboxes = outboxes.map(|share| opened.site.path(OUTBOX).join(share));
+    let folders = outboxes.flat_map(|folder| [folder.join(SENT), folder]);
+    let mut actions: Vec<Action> = Vec::new();
+    for folder in folders.chain([opened.site.path(INBOX)]) {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(|cause| io_error(&folder, &cause))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(|cause| io_error(&folder, &cause))?.path();
+            if path.extension().is_some_and(|ending| ending == "ndjson") {
+                let text = std::fs::read_to_string(&path).map_err(|cause| io_error(&path, &cause))?;
+                // a line that is no action is told by whoever reads the file for good
+                let read = text
+                    .lines()
+                    .filter_map(|line| serde_json::from_str::<Action>(line).ok());
+                actions.extend(read.filter(|action| DateTime::parse_from_rfc3339(&action.acted_at).is_ok()));
+            }
+        }
+    }
+    let word =
+        |of: fn(&Action) -> Option<String>| -> ArrayRef { Arc::new(actions.iter().map(of).collect::<StringArray>()) };
+    let written = |value: serde_json::Result<serde_json::Value>| Some(value.ok()?.as_str()?.to_owned());
+    let acts = actions.iter().map(|action| written(serde_json::to_value(action.act)));
+    let results = actions
+        .iter()
+        .map(|action| written(serde_json::to_value(action.result)));
+    let columns = [
+        ("warning_id", word(|action| Some(action.warning_id.clone()))),
+        ("act", Arc::new(acts.collect::<StringArray>()) as ArrayRef),
+        ("result", Arc::new(results.collect::<StringArray>())),
+        ("acted_at", word(|action| Some(action.acted_at.clone()))),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))
+        .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))
 }
 
 /// Lays an action down where it belongs: in the site's own feed, and for what a publisher raised, in what goes back.
@@ -151,13 +195,18 @@ async fn act(
     done: (Act, Option<Outcome>),
     printer: &Printer,
 ) -> Result<()> {
-    let now = SystemClock.now();
+    let (now, pack) = (SystemClock.now(), opened.site.settings.site.identifier_pack);
     let mut laid: Vec<(PathBuf, String)> = Vec::new();
     for raised in raised {
         let Some(county) = county(session, &raised.table, &said.warning).await? else {
             continue;
         };
-        let action = Action::new((&said.warning, &county), done, said.note.as_deref(), &rfc3339(now))?;
+        let action = Action::new(
+            (&said.warning, &county),
+            done,
+            (said.note.as_deref(), pack),
+            &rfc3339(now),
+        )?;
         let (folder, name) = match &raised.publisher {
             None => (opened.site.path(INBOX), format!("own-{}.ndjson", action.action_id)),
             Some(share) => (

@@ -160,6 +160,10 @@ pub struct Serve {
     pub body_bytes: usize,
     /// Files that one recipient fetches at once.
     pub streams: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections from one address at once.
+    pub address_connections: usize,
     /// Requests of one recipient.
     pub requests_per_minute: u32,
     /// Requests from one address.

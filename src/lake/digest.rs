@@ -197,6 +197,12 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The bytes of hexadecimal digits; `None` for anything else.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = (0..text.len().div_ceil(2)).map(|at| text.get(2 * at..2 * at + 2));
+    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

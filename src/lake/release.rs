@@ -52,6 +52,8 @@ pub struct Pulled {
     pub made_at: String,
     /// When it was pulled, RFC 3339.
     pub pulled_at: String,
+    /// Where its publisher is.
+    pub endpoint: String,
     /// Its tables that were not renewed there, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stale: BTreeMap<String, String>,

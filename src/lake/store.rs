@@ -57,16 +57,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 /// Writes beside the target, makes it durable, then gives it its name in one step.
 fn put(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let folder = path
         .parent()
         .ok_or_else(|| failed(path)(std::io::ErrorKind::InvalidInput.into()))?;
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    // the `#` keeps staged files out of listings, as the inner store does
-    let mut staged = path.as_os_str().to_owned();
-    staged.push(format!("#{}-{number}", std::process::id()));
-    let staged = PathBuf::from(staged);
+    let staged = staged(path);
     let written = (|| {
         let mut file = File::create(&staged)?;
         payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
@@ -87,6 +82,16 @@ fn put(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
         _ => failed(path)(cause),
     })?;
     sync_folders(folder)
+}
+
+/// A name beside a file for what is not whole yet. The inner store lists no name that ends in `#` and digits: what a
+/// killed process left is no file to anybody.
+fn staged(path: &FilePath) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(format!("#{:010}{number:010}", std::process::id()));
+    PathBuf::from(staged)
 }
 
 /// Makes the names on the way to a file durable: its folder, and the folders that may be new.
@@ -171,5 +176,29 @@ impl ObjectStore for DurableStore {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_half_written_is_no_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let whole = folder.path().join("00000000000000000000.json");
+        std::fs::write(staged(&whole), b"{\"half\"").expect("a file");
+        let store = DurableStore::new();
+        let place = Path::from_absolute_path(folder.path()).expect("a path");
+        let listed = || async {
+            let listed = store.list_with_delimiter(Some(&place)).await.expect("a list");
+            listed.objects.len()
+        };
+        assert_eq!(listed().await, 0);
+        let path = Path::from_absolute_path(&whole).expect("a path");
+        store.put(&path, b"{}".as_slice().into()).await.expect("a file");
+        assert_eq!(listed().await, 1);
     }
 }

@@ -99,7 +99,8 @@ impl Run<'_> {
         let is_share = |name: &str| standing.iter().any(|share| share.table() == name);
         let is_pulled = |name: &str| name.starts_with(&format!("{SHARED}."));
         tables.retain(|name, _| is_source(name) || models.get(name).is_some() || is_share(name) || is_pulled(name));
-        let stands = |name: &str| sources.contains_key(name) || (!is_source(name) && !builds(name));
+        // what was pulled is no model, whatever pattern of models a pipeline names
+        let stands = |name: &str| sources.contains_key(name) || is_pulled(name) || (!is_source(name) && !builds(name));
         for (name, entry) in tables.iter().filter(|(name, _)| stands(name)) {
             let table = self.lake.table_at(name, &entry.location, entry.version).await?;
             session.register(name, table.provider(session.state()).await?)?;

@@ -43,6 +43,7 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
         notes: environment_note(lake)
             .chain(origin_notes(contracts))
             .chain(held_notes(release))
+            .chain(pulled_notes(release))
             .chain(late_notes(&session, release, (&waivers(site, contracts)?, made), limits.query_rows).await?)
             .collect(),
     };
@@ -77,6 +78,12 @@ fn environment_note(lake: &Lake) -> impl Iterator<Item = [String; 2]> {
 /// Rows older than the release are said to be.
 fn held_notes(release: &Release) -> impl Iterator<Item = [String; 2]> {
     release.held.keys().map(|model| note("note_held", &[model]))
+}
+
+/// What comes from elsewhere says from when it is.
+fn pulled_notes(release: &Release) -> impl Iterator<Item = [String; 2]> {
+    let pulled = release.pulled.iter();
+    pulled.map(|(share, pulled)| note("note_pulled", &[share, &pulled.release, &pulled.made_at]))
 }
 
 /// Counties whose rows are missing are said to be, with the reason where it is known: their numbers are unknown,

@@ -32,6 +32,8 @@ const DAY: i64 = 86_400_000_000;
 
 /// The folder of a site in which what goes back to a provider lies, by its name.
 pub const OUTBOX: &str = "outbox";
+/// The folder in it for what was sent.
+pub const SENT: &str = "sent";
 
 /// How a pull is to go.
 #[derive(Debug, Clone, Copy, Default)]
@@ -174,7 +176,7 @@ impl Run<'_> {
                 profile = next;
                 continue;
             }
-            let planned = self.all_planned(offers, ask, watch).await?;
+            let planned = self.all_planned(offers, &profile.endpoint, ask, watch).await?;
             if ask.trial {
                 return Ok(Vec::new());
             }
@@ -201,7 +203,7 @@ impl Run<'_> {
                 left = if moved > 0 { ATTEMPTS } else { left - 1 };
                 continue;
             }
-            let arrived = self.arrive(planned, &came, watch).await?;
+            let arrived = self.arrive(planned, &came, true, watch).await?;
             for one in &arrived {
                 // what is sent back is another matter than what came
                 if let Err(error) = self.send_back(&provider, &one.share, watch).await {
@@ -213,7 +215,13 @@ impl Run<'_> {
     }
 
     /// Offers against what is here.
-    async fn all_planned(&self, offers: Vec<Offer>, ask: Ask, watch: &dyn Pulling) -> Result<Vec<Planned>> {
+    async fn all_planned(
+        &self,
+        offers: Vec<Offer>,
+        endpoint: &str,
+        ask: Ask,
+        watch: &dyn Pulling,
+    ) -> Result<Vec<Planned>> {
         let mut planned = Vec::new();
         for offer in offers {
             if offer.tables.is_empty() {
@@ -227,7 +235,7 @@ impl Run<'_> {
                 }
                 continue;
             }
-            let plan = self.planned(offer, ask).await?;
+            let plan = self.planned(offer, endpoint, ask).await?;
             let known = arrivals(self.lake, &plan.offer.share)?;
             watch.planned(&plan, rate(&known));
             let most = self.site.settings.pull.gibibytes;
@@ -240,15 +248,32 @@ impl Run<'_> {
         Ok(planned)
     }
 
-    /// Takes in what came as one file.
+    /// Takes in what came as one file, made for whoever holds the token of one of the profiles.
     ///
     /// # Errors
-    /// `Input` for a file that is none of ours, `Check` for bytes that are not those that were promised.
-    pub async fn pull_file(&self, path: &Path, ask: Ask, watch: &dyn Pulling) -> Result<Vec<Arrived>> {
+    /// `Input` for a file that is none of ours, `Denied` for one that was not made for us, `Check` for bytes that are
+    /// not those that were promised.
+    pub async fn pull_file(
+        &self,
+        path: &Path,
+        profiles: &[PathBuf],
+        ask: Ask,
+        watch: &dyn Pulling,
+    ) -> Result<Vec<Arrived>> {
         let _alone = self.lake.lease("pull", 0).await?;
         let mut bundle = Bundle::open(path)?;
+        let (mut reader, mut unread) = (None, None);
+        for profile in profiles {
+            match Profile::read(profile) {
+                Ok(profile) if bundle.is_for(&profile) => reader = Some(profile),
+                Ok(_) => {}
+                Err(error) => unread = Some(error),
+            }
+        }
+        let stranger = || fail(Kind::Denied, "bundle_stranger", &[&path.display()]).hint("bundle_stranger_hint", &[]);
+        let reader = reader.ok_or_else(|| unread.unwrap_or_else(stranger))?;
         let begun = Instant::now();
-        let planned = self.planned(bundle.offer().clone(), ask).await?;
+        let planned = self.planned(bundle.offer().clone(), &reader.endpoint, ask).await?;
         watch.planned(&planned, None);
         if ask.trial {
             return Ok(Vec::new());
@@ -260,20 +285,32 @@ impl Run<'_> {
         let bytes = planned.wanted.iter().map(|file| file.size).sum();
         let came = (planned.wanted.len() as u64, bytes, begun);
         let came = BTreeMap::from([(planned.offer.share.clone(), came)]);
-        self.arrive(vec![planned], &came, watch).await
+        self.arrive(vec![planned], &came, false, watch).await
     }
 
-    /// An offer against what is here. One that is older than what is here is not taken in its place.
-    async fn planned(&self, offer: Offer, ask: Ask) -> Result<Planned> {
+    /// An offer against what is here. One that is older than what is here is not taken in its place, and neither is
+    /// one by the name of another provider that this site pulls from.
+    async fn planned(&self, offer: Offer, endpoint: &str, ask: Ask) -> Result<Planned> {
         let last = self.lake.latest_release().await?;
         let known = last.as_ref().and_then(|last| last.pulled.get(&offer.share));
+        if let Some(known) = known.filter(|known| known.endpoint != endpoint) {
+            let profiles = self.site.settings.pull.profiles.iter();
+            let mut others = profiles.filter_map(|profile| Profile::read(&self.site.path(profile)).ok());
+            if others.any(|other| other.endpoint == known.endpoint) {
+                return Err(fail(
+                    Kind::Denied,
+                    "pull_name",
+                    &[&endpoint, &offer.share, &known.endpoint],
+                ));
+            }
+        }
         if let Some(known) = known.filter(|known| known.release > offer.release && !ask.older) {
             let words: [&dyn std::fmt::Display; 3] = [&offer.share, &offer.release, &known.release];
             return Err(fail(Kind::Conflict, "pull_older", &words).hint("pull_older_hint", &[]));
         }
         let wait = self.site.settings.limits.lease_wait_seconds;
         let _lease = self.lake.lease("site", wait).await?;
-        Planned::new(self.lake, offer, ask.trial).await
+        Planned::new(self.lake, (offer, endpoint), ask.trial).await
     }
 
     /// Publishes what has come in.
@@ -281,6 +318,7 @@ impl Run<'_> {
         &self,
         planned: Vec<Planned>,
         came: &BTreeMap<String, (u64, u64, Instant)>,
+        over_a_line: bool,
         watch: &dyn Pulling,
     ) -> Result<Vec<Arrived>> {
         let wait = self.site.settings.limits.lease_wait_seconds;
@@ -291,6 +329,11 @@ impl Run<'_> {
             let (share, release, head) = (plan.offer.share.clone(), plan.offer.release, plan.offer.head.clone());
             let tables = plan.offer.tables.len() as u64;
             let now = self.clock.now();
+            let last = self.lake.latest_release().await?;
+            let here = last.iter().flat_map(|last| last.tables.keys());
+            for gone in here.filter(|name| plan.withdraws(name)) {
+                watch.said(Message::new("pull_withdrawn", &[&share, gone]));
+            }
             let published = plan.publish(self.lake, &commit, now).await?;
             let (files, bytes, begun) = came.get(&share).copied().unwrap_or((0, 0, Instant::now()));
             let arrived = Arrived {
@@ -304,21 +347,22 @@ impl Run<'_> {
                 head,
                 published: published.map_or(0, |release| release.release),
             };
-            self.witness(&arrived, watch)?;
+            self.witness(&arrived, over_a_line, watch)?;
             remember(self.lake, &arrived)?;
             all.push(arrived);
         }
         Ok(all)
     }
 
-    /// Holds the head of a provider's audit against those that it showed before.
-    fn witness(&self, arrived: &Arrived, watch: &dyn Pulling) -> Result<()> {
+    /// Holds the head of a provider's audit against those that it showed before. A bundle may be older than the last
+    /// answer over a line, and its head with it.
+    fn witness(&self, arrived: &Arrived, over_a_line: bool, watch: &dyn Pulling) -> Result<()> {
         let head = |arrived: &Arrived| arrived.head.parse::<Head>().ok();
         let Some(now) = head(arrived) else { return Ok(()) };
         let before = arrivals(self.lake, &arrived.share)?;
         let wrong = before.iter().filter_map(head).find(|before| {
             let other = before.seq == now.seq && before.hash != now.hash;
-            before.seq > now.seq || other
+            (over_a_line && before.seq > now.seq) || other
         });
         if let Some(before) = wrong {
             watch.said(Message::new("pull_witness", &[&arrived.share, &before, &now]));
@@ -396,13 +440,14 @@ impl Run<'_> {
             ..Entry::default()
         };
         // what leaves this site is recorded here as well
-        let mut chain = Chain::open(self.lake, Some(self.key))?;
+        let mut chain = Chain::open(self.lake, Some(self.key), self.clock.now())?;
         chain.add(std::slice::from_ref(&entry), self.clock.now())?;
         let sent = provider.send(bytes).await;
         entry.decision = if sent.is_ok() { Decision::Whole } else { Decision::Part };
         chain.add(&[entry], self.clock.now())?;
+        chain.checkpoint(self.clock.now())?;
         sent?;
-        let aside = path.with_file_name("sent");
+        let aside = path.with_file_name(SENT);
         std::fs::create_dir_all(&aside)
             .and_then(|()| std::fs::rename(path, aside.join(path.file_name().unwrap_or_default())))
             .map_err(failed)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::audit::Chain;
 use crate::config::Site;
 use crate::config::settings::ResponseReading;
 use crate::contract::{Contract, Origin};
@@ -161,6 +162,8 @@ impl Run<'_> {
             false => Ok(()),
         };
         let lease = self.site_lease(watch).await?;
+        // a night begins the site's audit, so that those who read its release without the key are recorded
+        Chain::open(self.lake, Some(self.key), self.clock.now())?;
         let mut record = Record::begin(self.lake, self.clock, self.head(request, lease.fence())).await?;
         let (contracts, models, shares) = match self.loaded(&definition, name) {
             Ok(loaded) => loaded,

@@ -259,6 +259,11 @@ impl Seal {
         mac
     }
 
+    /// The seal of a secret that two sites share, for one purpose.
+    pub fn shared(secret: &[u8], purpose: &str) -> Seal {
+        Seal(derived(secret, purpose))
+    }
+
     /// The MAC of raw parts, each behind its length so that no two lists of parts collide.
     pub fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.mac(parts).finalize().into_bytes().into()

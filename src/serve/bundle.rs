@@ -7,11 +7,13 @@ use std::sync::Arc;
 use crate::error::{Kind, Result, fail};
 use crate::lake::mirror::{DataFile, Mirrored};
 use crate::lake::{Lake, ReleaseTable};
+use crate::protect::Seal;
 use crate::serve::files::{Listing, Listings, object};
 use crate::serve::state::State;
 use crate::share::Share;
 use crate::share::bundle::Writer;
 use crate::share::offer::{Offer, Offered, OfferedFile};
+use crate::share::profile::bundle_keys;
 use crate::share::recipient::{Known, Token};
 
 /// One file of a bundle.
@@ -39,6 +41,8 @@ pub struct Gathered {
     pub parts: Vec<Part>,
     /// Its tables as they stand in the lake, with the counties whose rows alone belong to the reader.
     pub tables: Vec<Open>,
+    /// The tokens of the reader that are valid.
+    pub tokens: Vec<Token>,
 }
 
 /// A table that a recipient may read, whole or by its counties.
@@ -56,7 +60,7 @@ pub struct Open {
 ///
 /// # Errors
 /// `Missing` for a recipient or a release that is not there, `Denied` for one that may read nothing; as the lake fails.
-pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str)) -> Result<Gathered> {
+pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str), now: i64) -> Result<Gathered> {
     let recipient = state.recipients.as_ref().clone().get_mut(name)?.clone();
     // a bundle is handed over in person: there is no token to it
     let token = Token {
@@ -87,7 +91,7 @@ pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str)) -> 
         let Some(open) = state.open(&who, &name, release) else {
             continue;
         };
-        let listing = listings.get(&open).await?;
+        let listing = listings.get(&open.share.table(), open.entry).await?;
         let mut files = Vec::new();
         for (digest, file) in listing.of(&open) {
             let at = format!("{name}/{}-{digest}.parquet", files.len());
@@ -127,16 +131,25 @@ pub async fn gather(lake: &Lake, state: &State, (name, share): (&str, &str)) -> 
         head: String::new(),
         tables,
     };
-    let tables = all;
-    Ok(Gathered { offer, parts, tables })
+    let tokens = recipient.tokens.iter().filter(|token| token.lives(now)).cloned();
+    Ok(Gathered {
+        offer,
+        parts,
+        tables: all,
+        tokens: tokens.collect(),
+    })
 }
 
 impl Gathered {
     /// Writes it.
     ///
     /// # Errors
-    /// As the lake or the file fails.
-    pub async fn write(&self, path: &Path) -> Result<()> {
+    /// `Denied` where the reader has no token that is valid, by which the bundle would be known; as the lake or the file
+    /// fails.
+    pub async fn write(&self, path: &Path, seals: &[Seal]) -> Result<()> {
+        if self.tokens.is_empty() {
+            return Err(fail(Kind::Denied, "bundle_unsealed", &[]).hint("bundle_unsealed_hint", &[]));
+        }
         let mut writer = Writer::begin(path)?;
         for part in &self.parts {
             writer.file(&part.at)?;
@@ -155,6 +168,11 @@ impl Gathered {
                 from += bytes.len() as u64;
             }
         }
-        writer.end(&self.offer)
+        let keys = |token: &Token| {
+            let keys = bundle_keys(seals, &token.id).into_iter();
+            keys.map(|key| (token.id.clone(), key)).collect::<Vec<_>>()
+        };
+        let keys: Vec<_> = self.tokens.iter().flat_map(keys).collect();
+        writer.end(&self.offer, &keys)
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -19,14 +19,17 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Audit, Decision, Entry};
-use crate::config::settings::Serve;
+use crate::config::settings::{Pack, Serve};
 use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::Lake;
 use crate::protect::{Seal, SiteKey};
 use crate::serve::answer::{self, No, Underway};
+use crate::serve::crowd::Crowd;
 use crate::serve::files::Listings;
 use crate::serve::link;
+use crate::serve::network::{self, Networks};
 use crate::serve::state::{State, Watched};
+use crate::share::profile::BUNDLE;
 use crate::share::recipient::Known;
 use crate::time::Clock;
 
@@ -50,6 +53,8 @@ pub struct Server {
     pub(super) listings: Listings,
     pub(super) audit: Audit,
     pub(super) seals: Vec<Seal>,
+    /// What the keys of bundles follow from.
+    pub(super) bundles: Vec<Seal>,
     pub(super) settings: Serve,
     pub(super) lake: Lake,
     pub(super) clock: Arc<dyn Clock>,
@@ -58,11 +63,14 @@ pub struct Server {
     pub(super) name: String,
     /// Where actions on warnings that recipients send back are laid down.
     pub(super) inbox: PathBuf,
+    /// The numbers of persons that a note may not hold.
+    pub(super) pack: Pack,
     started: i64,
     requests: AtomicU64,
     recipients: Limiter<String>,
     addresses: Limiter<IpAddr>,
     strangers: Limiter<IpAddr>,
+    networks: Networks,
     streams: Mutex<HashMap<String, Arc<Semaphore>>>,
     pub(super) underway: Underway,
     /// Requests beyond a limit that are not recorded yet, by who asked from where.
@@ -86,6 +94,8 @@ pub struct Parts {
     pub name: String,
     /// Where actions on warnings that recipients send back are laid down.
     pub inbox: PathBuf,
+    /// The numbers of persons that what is sent back may not hold.
+    pub pack: Pack,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// 32 bytes drawn at random.
@@ -138,6 +148,7 @@ impl Server {
             settings,
             name,
             inbox,
+            pack,
             clock,
             entropy,
         } = parts;
@@ -146,6 +157,7 @@ impl Server {
             listings: Listings::new(lake.clone()),
             audit,
             seals: key.seals(link::PURPOSE),
+            bundles: key.seals(BUNDLE),
             recipients: limiter(settings.requests_per_minute),
             addresses: limiter(settings.address_requests_per_minute),
             strangers: limiter(settings.failures_per_minute),
@@ -154,9 +166,11 @@ impl Server {
             entropy,
             name,
             inbox,
+            pack,
             started: clock.now(),
             clock,
             requests: AtomicU64::new(0),
+            networks: Networks::default(),
             streams: Mutex::default(),
             underway: Underway::default(),
             refused: Mutex::default(),
@@ -166,9 +180,14 @@ impl Server {
 
     /// Looks at the lake again and again, ends what has stalled, and forgets addresses that have been silent; `told`
     /// hears what went wrong, once while it stays so.
-    pub async fn watch(&self, told: impl Fn(&crate::Error)) {
-        let mut last = BTreeSet::new();
+    pub async fn watch(self: Arc<Self>, told: impl Fn(&crate::Error)) {
+        let (mut last, mut prepared) = (BTreeSet::new(), None);
         loop {
+            let release = self.watched.now().and_then(|state| state.release().cloned());
+            if let Some(release) = release.filter(|release| prepared != Some(release.release)) {
+                prepared = Some(release.release);
+                tokio::spawn(self.clone().prepare(release));
+            }
             if let Err(error) = self.watched.look_later().await {
                 self.wrong(error);
             }
@@ -179,10 +198,27 @@ impl Server {
             last = troubles.iter().map(ToString::to_string).collect();
             self.underway.end_stalled();
             self.record_refused();
+            self.audit.vouch();
+            if let Some(error) = self.audit.trouble() {
+                self.tell(error);
+            }
             self.recipients.retain_recent();
             self.addresses.retain_recent();
             self.strangers.retain_recent();
+            self.networks.forget(Instant::now());
         }
+    }
+
+    /// A token that is used from two networks may have been stolen: its record says so, and the operator hears of it.
+    fn notice(&self, token: &str, entry: &mut Entry, address: IpAddr) {
+        let Some(other) = self.networks.seen(token, address, Instant::now()) else {
+            return;
+        };
+        let words: [&dyn std::fmt::Display; 4] = [&entry.who, &token, &address, &other];
+        let error = fail(Kind::Check, "share_elsewhere", &words).hint("share_elsewhere_hint", &[&entry.who]);
+        self.tell(error);
+        let why = format!("within the hour from {other} too");
+        entry.reason = [entry.reason.as_str(), &why].join(" ").trim_start().to_owned();
     }
 
     /// Ends every answer with its record, and the record with a checkpoint.
@@ -194,12 +230,17 @@ impl Server {
 
     /// Something of ours failed: the client learns that nothing is served now, the operator what it was.
     pub(super) fn wrong(&self, error: crate::Error) -> No {
+        self.tell(error);
+        No::Unavailable
+    }
+
+    /// The operator hears of it with the next look.
+    fn tell(&self, error: crate::Error) {
         if let Ok(mut troubles) = self.troubles.lock()
             && troubles.len() < TROUBLES
         {
             troubles.push(error);
         }
-        No::Unavailable
     }
 
     /// Records how many requests came beyond a limit: a line for each would let whoever sends them fill the disk.
@@ -243,6 +284,10 @@ impl Server {
         if let Err(no) = &decided {
             no.reason().clone_into(&mut entry.reason);
         }
+        if decided.is_ok() && !entry.credential.is_empty() {
+            let token = entry.credential.clone();
+            self.notice(&token, &mut entry, address);
+        }
         // nothing leaves before it is on the disk that it may
         let Ok(head) = self.audit.add(entry.clone()).await else {
             return No::Unavailable.response();
@@ -265,22 +310,26 @@ impl Server {
 
     /// Whether a request is answered, and with what.
     async fn decide(self: &Arc<Self>, address: IpAddr, request: Request, entry: &mut Entry) -> Result<Answer, No> {
-        if self.addresses.check_key(&address).is_err() {
+        let host = network::host(address);
+        if self.addresses.check_key(&host).is_err() {
             return Err(No::Busy);
         }
-        let ask = self.read(request).await?;
+        // strangers slow down themselves and nobody else
+        let stranger = |no: No| match self.strangers.check_key(&host) {
+            Ok(()) => no,
+            Err(_) => No::Busy,
+        };
+        let ask = self.read(request).await.map_err(stranger)?;
         let state = self.watched.now().ok_or(No::Unavailable)?;
         let parts: Vec<&str> = ask.parts.iter().map(String::as_str).collect();
         if let [ROOT, "files", share, release, file] = parts[..] {
             "share.file".clone_into(&mut entry.act);
-            return self.file(&ask, &state, [share, release, file], entry).await;
+            // nothing is looked up for an address that is not ours
+            let link = self.link([share, release, file], &ask);
+            let link = link.ok_or(No::Missing).map_err(stranger)?;
+            return self.file(&ask, &state, link, entry).await;
         }
-        let who = match self.who(&ask.headers, &state) {
-            Some(who) => who,
-            // strangers slow down themselves and nobody else
-            None if self.strangers.check_key(&address).is_err() => return Err(No::Busy),
-            None => return Err(No::Unknown),
-        };
+        let who = self.who(&ask.headers, &state).ok_or(No::Unknown).map_err(stranger)?;
         entry.who = who.name.to_owned();
         entry.credential = who.token.id.clone();
         if self.recipients.check_key(&who.name.to_owned()).is_err() {
@@ -355,7 +404,10 @@ async fn door(
 /// # Errors
 /// `Unavailable` where it cannot be had.
 pub fn bind(listen: &str) -> Result<TcpListener> {
-    let failed = |cause: std::io::Error| fail(Kind::Unavailable, "serve_listen", &[&listen]).because(cause);
+    let failed = |cause: std::io::Error| {
+        let error = fail(Kind::Unavailable, "serve_listen", &[&listen]).because(cause);
+        error.hint("serve_listen_hint", &[])
+    };
     let listener = TcpListener::bind(listen).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
@@ -372,11 +424,13 @@ pub async fn listen(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
     let listen = server.settings.listen.clone();
+    let crowd = Crowd::new(server.settings.connections, server.settings.address_connections);
     let failed = |cause: std::io::Error| fail(Kind::Unavailable, "serve_listen", &[&listen]).because(cause);
     let address = listener.local_addr().map_err(failed)?;
     let router = Router::new().fallback(door).with_state(server);
     let config = axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(tls));
-    let mut door = axum_server::from_tcp_rustls(listener, config).map_err(failed)?;
+    let door = axum_server::from_tcp_rustls(listener, config).map_err(failed)?;
+    let mut door = door.map(|tls| tls.acceptor(crowd)).http1_only();
     door.http_builder()
         .http1()
         .timer(TokioTimer::new())
@@ -395,12 +449,13 @@ pub async fn listen(
 pub fn tls(certificate: &std::path::Path, key: &std::path::Path) -> Result<rustls::ServerConfig> {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    crate::config::site::private(key)?;
+    let hinted = |error: crate::Error| error.hint("serve_certificate_hint", &[]);
+    crate::config::site::private(key).map_err(hinted)?;
     let wrong = |path: &std::path::Path, cause: &dyn std::fmt::Display| {
         let error = fail(Kind::Input, "serve_certificate", &[&path.display()]).because(cause);
         error.hint("serve_certificate_hint", &[])
     };
-    let pem = |path: &std::path::Path| std::fs::read(path).map_err(|cause| io_error(path, &cause));
+    let pem = |path: &std::path::Path| std::fs::read(path).map_err(|cause| hinted(io_error(path, &cause)));
     let chain: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem(certificate)?).collect();
     let chain = chain.map_err(|cause| wrong(certificate, &cause))?;
     let secret = PrivateKeyDer::from_pem_slice(&pem(key)?).map_err(|cause| wrong(key, &cause))?;

@@ -1,6 +1,6 @@
 //! The files of shared tables: which there are, by what name, and their bytes a part at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit};
 use crate::audit::Entry;
 use crate::error::Result;
 use crate::lake::mirror::{DataFile, Shape};
-use crate::lake::{Lake, Table};
+use crate::lake::{Lake, Release, ReleaseTable, Table};
 use crate::serve::answer::{Ending, No, set};
 use crate::serve::door::{Answer, Ask, Server};
 use crate::serve::link::Link;
 use crate::serve::state::{Open, State};
 use crate::share::publish::RECIPIENT;
 
-/// Versions of tables that are remembered.
-const REMEMBERED: usize = 64;
+/// Versions of a table that are remembered.
+const REMEMBERED: usize = 16;
 
 /// One version of a table with its files by the digests of their bytes.
 #[derive(Debug)]
@@ -61,14 +61,21 @@ pub(super) fn object(open: &Open<'_>, file: &DataFile) -> String {
     }
 }
 
-/// A state of a table: its name, location and version.
-type At = (String, String, u64);
+/// A state of a table: its location and version.
+type At = (String, u64);
 
 /// Versions that were asked for, with the digests of all files that were ever read: a file never changes.
 #[derive(Debug)]
 pub struct Listings {
     lake: Lake,
+    tables: Mutex<BTreeMap<String, Arc<OfTable>>>,
+}
+
+/// One table: what is known of it, and who gets to know more.
+#[derive(Debug, Default)]
+struct OfTable {
     known: Mutex<Known>,
+    reading: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +88,7 @@ impl Listings {
     pub fn new(lake: Lake) -> Listings {
         Listings {
             lake,
-            known: Mutex::default(),
+            tables: Mutex::default(),
         }
     }
 
@@ -89,26 +96,29 @@ impl Listings {
     ///
     /// # Errors
     /// As the lake cannot be read.
-    pub async fn get(&self, open: &Open<'_>) -> Result<Arc<Listing>> {
-        let name = open.share.table();
-        let at = (name.clone(), open.entry.location.clone(), open.entry.version);
-        // whoever asks for the same meanwhile waits for the answer and does not compute it again
-        let mut known = self.known.lock().await;
-        if let Some(listing) = known.listings.get(&at) {
-            return Ok(listing.clone());
+    pub async fn get(&self, name: &str, entry: &ReleaseTable) -> Result<Arc<Listing>> {
+        let at = (entry.location.clone(), entry.version);
+        let of_table = self.tables.lock().await.entry(name.to_owned()).or_default().clone();
+        let known = |known: &Known| known.listings.get(&at).cloned();
+        if let Some(listing) = known(&*of_table.known.lock().await) {
+            return Ok(listing);
         }
-        let table = self
-            .lake
-            .table_at(&name, &open.entry.location, open.entry.version)
-            .await?;
+        // whoever asks for the same meanwhile waits for the answer and does not compute it again; whoever asks for
+        // what is known does not wait
+        let _reading = of_table.reading.lock().await;
+        if let Some(listing) = known(&*of_table.known.lock().await) {
+            return Ok(listing);
+        }
+        let mut digests = of_table.known.lock().await.digests.clone();
+        let table = self.lake.table_at(name, &entry.location, entry.version).await?;
         let mut files = Vec::new();
         for file in table.data_files()? {
-            let path = format!("{name}/{}/{}", open.entry.location, file.path);
-            let digest = match known.digests.get(&path) {
+            let path = format!("{}/{}", entry.location, file.path);
+            let digest = match digests.get(&path) {
                 Some(digest) => digest.clone(),
                 None => {
                     let digest = table.digest_of(&file).await?;
-                    known.digests.insert(path, digest.clone());
+                    digests.insert(path, digest.clone());
                     digest
                 }
             };
@@ -116,11 +126,27 @@ impl Listings {
         }
         let shape = table.shape()?;
         let listing = Arc::new(Listing { table, shape, files });
+        let mut known = of_table.known.lock().await;
         if known.listings.len() >= REMEMBERED {
             known.listings.clear();
+            let here: BTreeSet<&String> = listing.files.iter().map(|(digest, _)| digest).collect();
+            digests.retain(|_, digest| here.contains(digest));
         }
+        known.digests = digests;
         known.listings.insert(at, listing.clone());
         Ok(listing)
+    }
+}
+
+impl Server {
+    /// Gets to know the files of a release before anybody asks for them.
+    pub(super) async fn prepare(self: Arc<Self>, release: Arc<Release>) {
+        let shared = release.tables.iter().filter(|(name, _)| name.starts_with("share."));
+        for (name, entry) in shared {
+            if let Err(error) = self.listings.get(name, entry).await {
+                self.wrong(error);
+            }
+        }
     }
 }
 
@@ -157,12 +183,18 @@ fn range(text: &str, size: u64) -> Result<Option<Range<u64>>, No> {
 }
 
 impl Server {
+    /// The link of an address, where the signature is ours.
+    pub(super) fn link(&self, parts: [&str; 3], ask: &Ask) -> Option<Link> {
+        let link = Link::read(parts, &ask.query);
+        link.filter(|link| link.holds(&self.seals, &ask.query))
+    }
+
     /// A file by its address.
     pub(super) async fn file(
         self: &Arc<Self>,
         ask: &Ask,
         state: &State,
-        parts: [&str; 3],
+        link: Link,
         entry: &mut Entry,
     ) -> Result<Answer, No> {
         let with_body = match ask.method {
@@ -171,16 +203,17 @@ impl Server {
             _ => return Err(No::Missing),
         };
         let now = self.clock.now();
-        let link = Link::read(parts, &ask.query).ok_or(No::Missing)?;
         let who = state.recipients.named(&link.token, now).ok_or(No::Missing)?;
         let release = state.served(Some(link.release)).ok_or(No::Missing)?;
         let open = state.open(&who, &link.share, release).ok_or(No::Missing)?;
-        let listing = self.listings.get(&open).await.map_err(|error| self.wrong(error))?;
+        let listing = self
+            .listings
+            .get(&open.share.table(), open.entry)
+            .await
+            .map_err(|error| self.wrong(error))?;
         let mut own = listing.of(&open);
-        let (_, file) = own.find(|(digest, _)| *digest == link.digest).ok_or(No::Missing)?;
-        if !link.holds(&self.seals, file.size, &ask.query) {
-            return Err(No::Missing);
-        }
+        let is_meant = |(digest, file): &Named<'_>| *digest == link.digest && file.size == link.bytes;
+        let (_, file) = own.find(is_meant).ok_or(No::Missing)?;
         who.name.clone_into(&mut entry.who);
         entry.credential = who.token.id.clone();
         open.purpose.clone_into(&mut entry.purpose);

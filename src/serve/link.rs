@@ -21,6 +21,8 @@ pub struct Link {
     pub release: u64,
     /// The digest of the file.
     pub digest: String,
+    /// Its length in bytes.
+    pub bytes: u64,
     /// The public name of the token.
     pub token: String,
     /// The second at which it ends.
@@ -28,23 +30,30 @@ pub struct Link {
 }
 
 impl Link {
-    fn sealed(&self, seal: &Seal, size: u64) -> [u8; 32] {
-        let numbers = [self.release.to_le_bytes(), self.ends.to_le_bytes(), size.to_le_bytes()].concat();
+    fn sealed(&self, seal: &Seal) -> [u8; 32] {
+        let numbers = [
+            self.release.to_le_bytes(),
+            self.ends.to_le_bytes(),
+            self.bytes.to_le_bytes(),
+        ];
+        let numbers = numbers.concat();
         let parts = [&self.share, &self.digest, &self.token].map(|part| part.as_bytes());
         seal.of(&[parts[0], parts[1], parts[2], &numbers])
     }
 
     /// The address below an endpoint.
-    pub fn address(&self, seal: &Seal, size: u64, endpoint: &str) -> String {
+    pub fn address(&self, seal: &Seal, endpoint: &str) -> String {
         let Link {
             share,
             release,
             digest,
+            bytes,
             token,
             ends,
         } = self;
-        let mac = hex(&self.sealed(seal, size));
-        format!("{endpoint}/files/{share}/{release}/{digest}.parquet?token={token}&ends={ends}&{SIGNATURE}={mac}")
+        let mac = hex(&self.sealed(seal));
+        let asked = format!("token={token}&bytes={bytes}&ends={ends}&{SIGNATURE}={mac}");
+        format!("{endpoint}/files/{share}/{release}/{digest}.parquet?{asked}")
     }
 
     /// The link of an address: the parts behind `files/`, and what stands behind `?`.
@@ -52,27 +61,25 @@ impl Link {
         let [share, release, digest] = parts;
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < 19;
         let digest = digest.strip_suffix(".parquet")?;
-        let (release, ends) = (
-            Some(release).filter(|text| plain(text))?,
-            query.get("ends").filter(|text| plain(text))?,
-        );
+        let number = |key: &str| query.get(key).filter(|text| plain(text));
+        let release = Some(release).filter(|text| plain(text))?;
         Some(Link {
             share: share.to_owned(),
             release: release.parse().ok()?,
             digest: digest.to_owned(),
+            bytes: number("bytes")?.parse().ok()?,
             token: query.get("token")?.clone(),
-            ends: ends.parse().ok()?,
+            ends: number("ends")?.parse().ok()?,
         })
     }
 
-    /// Whether the signature of an address is ours for a file of this size.
-    pub fn holds(&self, seals: &[Seal], size: u64, query: &BTreeMap<String, String>) -> bool {
+    /// Whether the signature of an address is ours.
+    pub fn holds(&self, seals: &[Seal], query: &BTreeMap<String, String>) -> bool {
         let Some(mac) = query.get(SIGNATURE).filter(|mac| mac.len() == 64) else {
             return false;
         };
         // compared as text of one form, so that no second spelling of a signature opens anything
-        let fits =
-            |seal: &Seal| subtle::ConstantTimeEq::ct_eq(hex(&self.sealed(seal, size)).as_bytes(), mac.as_bytes());
+        let fits = |seal: &Seal| subtle::ConstantTimeEq::ct_eq(hex(&self.sealed(seal)).as_bytes(), mac.as_bytes());
         seals
             .iter()
             .fold(subtle::Choice::from(0), |any, seal| any | fits(seal))
@@ -92,10 +99,11 @@ mod tests {
             share: "county_day".to_owned(),
             release: 7,
             digest: "ab".repeat(32),
+            bytes: 99,
             token: "01234567".to_owned(),
             ends: 1_000,
         };
-        let address = link.address(&seals[0], 99, "https://city:8443/delta-sharing");
+        let address = link.address(&seals[0], "https://city:8443/delta-sharing");
         let (path, asked) = address.split_once('?').expect("a query");
         let parts: Vec<&str> = path.rsplitn(4, '/').collect();
         let query: BTreeMap<String, String> = asked
@@ -105,12 +113,12 @@ mod tests {
             .collect();
         let read = Link::read([parts[2], parts[1], parts[0]], &query).expect("a link");
         assert_eq!(read, link);
-        assert!(read.holds(&seals, 99, &query) && !read.holds(&seals, 98, &query));
+        assert!(read.holds(&seals, &query));
         let other = SiteKey::from_bytes([2; 32]).seals(PURPOSE);
-        assert!(!read.holds(&other, 99, &query));
+        assert!(!read.holds(&other, &query));
         // what was sealed before the key was renewed still holds
         let renewed = SiteKey::from_bytes([1; 32]).with([2; 32]).seals(PURPOSE);
-        assert!(read.holds(&renewed, 99, &query));
+        assert!(read.holds(&renewed, &query));
         for changed in [
             Link {
                 share: "county_dax".to_owned(),
@@ -129,16 +137,20 @@ mod tests {
                 ..link.clone()
             },
             Link {
+                bytes: 98,
+                ..link.clone()
+            },
+            Link {
                 ends: 1_001,
                 ..link.clone()
             },
         ] {
-            assert!(!changed.holds(&seals, 99, &query), "{changed:?}");
+            assert!(!changed.holds(&seals, &query), "{changed:?}");
         }
         let upper = query
             .iter()
             .map(|(key, value)| (key.clone(), value.to_uppercase()))
             .collect();
-        assert!(!link.holds(&seals, 99, &upper));
+        assert!(!link.holds(&seals, &upper));
     }
 }

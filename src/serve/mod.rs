@@ -7,10 +7,12 @@
 
 mod answer;
 pub mod bundle;
+mod crowd;
 mod door;
 mod files;
 mod json;
 mod link;
+mod network;
 mod protocol;
 mod state;
 

@@ -14,6 +14,7 @@ use crate::serve::door::{Answer, Ask, ROOT, Server};
 use crate::serve::json::{self, Format, Query, Refusal};
 use crate::serve::link::Link;
 use crate::serve::state::{Open, State};
+use crate::share::profile::bundle_keys;
 use crate::share::recipient::{Known, New, RENEWAL_DAYS, Recipients, TOKEN_DAYS};
 use crate::time::rfc3339;
 use crate::warn;
@@ -188,7 +189,11 @@ impl Server {
         query: Option<&Query>,
         entry: &mut Entry,
     ) -> Result<String, No> {
-        let listing = self.listings.get(open).await.map_err(|error| self.wrong(error))?;
+        let listing = self
+            .listings
+            .get(&open.share.table(), open.entry)
+            .await
+            .map_err(|error| self.wrong(error))?;
         let files: Vec<_> = listing.of(open).collect();
         let mut lines = json::head(&listing, format, version, &files);
         let Some(query) = query else {
@@ -222,11 +227,12 @@ impl Server {
                 share: open.share.name.clone(),
                 release: open.release.release,
                 digest: file.0.to_owned(),
+                bytes: file.1.size,
                 token: who.token.id.clone(),
                 ends,
             };
             let seal = self.seals.first().ok_or(No::Unavailable)?;
-            let url = link.address(seal, file.1.size, &endpoint);
+            let url = link.address(seal, &endpoint);
             lines.push(json::file(*file, &url, format, version, ends * 1_000));
             rows += file.1.rows;
         }
@@ -277,7 +283,10 @@ impl Server {
             })
             .await?;
         let secret = renewed.ok_or(No::Missing)?;
-        let text = json!({ "bearerToken": secret.expose(), "expirationTime": rfc3339(ends) });
+        let token = secret.expose();
+        let keys = bundle_keys(&self.bundles, token.split('.').nth(1).unwrap_or_default());
+        let key = keys.first().map(|key| hex(key));
+        let text = json!({ "bearerToken": token, "expirationTime": rfc3339(ends), "bundleKey": key });
         Ok(Answer::json(text.to_string()))
     }
 
@@ -318,7 +327,7 @@ impl Server {
             return Err(No::Malformed);
         }
         let counties = &who.recipient.counties;
-        let actions = warn::read(&ask.body, counties).map_err(|_| No::Malformed)?;
+        let actions = warn::read(&ask.body, counties, self.pack).map_err(|_| No::Malformed)?;
         entry.object = format!("outbox/{digest}");
         entry.reason = format!("{} actions", actions.len());
         let lines = warn::lines(&actions).map_err(|error| self.wrong(error))?;

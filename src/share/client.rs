@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -61,17 +63,28 @@ impl Pace {
     }
 }
 
+/// What rustls says of a certificate that it does not take.
+const UNTRUSTED: &str = "invalid peer certificate";
+
 /// A failure of the line. Its address carries a signature and is not told.
 fn line(endpoint: &str, cause: reqwest::Error) -> Error {
-    let mut words = vec![cause.to_string()];
     let cause = cause.without_url();
+    let mut words = vec![cause.to_string()];
     let mut source = std::error::Error::source(&cause);
-    words[0] = cause.to_string();
     while let Some(inner) = source {
         words.push(inner.to_string());
         source = inner.source();
     }
-    fail(Kind::Unavailable, "pull_line", &[&endpoint]).because(words.join(": "))
+    let words = words.join(": ");
+    if words.contains(UNTRUSTED) {
+        let error = fail(Kind::Denied, "pull_untrusted", &[&endpoint]).because(words);
+        return error.hint("pull_untrusted_hint", &[]);
+    }
+    if cause.is_connect() {
+        let error = fail(Kind::Unavailable, "pull_unreached", &[&endpoint]).because(words);
+        return error.hint("pull_unreached_hint", &[]);
+    }
+    fail(Kind::Unavailable, "pull_line", &[&endpoint]).because(words)
 }
 
 impl<'a> Provider<'a> {
@@ -89,6 +102,11 @@ impl<'a> Provider<'a> {
             .connect_timeout(patience)
             .read_timeout(patience);
         if let Some(authority) = &profile.authority {
+            // a text without a certificate would make a client that trusts nobody and does not say why
+            if CertificateDer::from_pem_slice(authority.as_bytes()).is_err() {
+                let error = fail(Kind::Input, "profile_authority", &[&profile.endpoint]);
+                return Err(error.hint("profile_hint", &[]));
+            }
             let authority = reqwest::Certificate::from_pem(authority.as_bytes()).map_err(wrong)?;
             // who names one trusts that one alone
             client = client.tls_built_in_root_certs(false).add_root_certificate(authority);
@@ -142,10 +160,10 @@ impl<'a> Provider<'a> {
             _ => (Kind::Bug, "pull_refused"),
         };
         let error = fail(kind, key, &[endpoint, &status.as_u16()]);
-        Err(if kind == Kind::Denied {
-            error.hint("pull_token_hint", &[])
-        } else {
-            error
+        Err(match kind {
+            Kind::Denied => error.hint("pull_token_hint", &[]),
+            Kind::Missing => error.hint("pull_missing_hint", &[]),
+            _ => error,
         })
     }
 
@@ -330,6 +348,7 @@ impl<'a> Provider<'a> {
         Ok(Profile {
             bearer_token: word("bearerToken").ok_or_else(|| self.strange())?,
             expiration_time: word("expirationTime"),
+            bundle_key: word("bundleKey"),
             ..self.profile.clone()
         })
     }

@@ -72,6 +72,8 @@ pub struct Planned {
     pub wanted: Vec<Wanted>,
     /// Files and bytes of tables that are not born yet, where they are only looked at.
     unborn: (usize, u64),
+    /// Where its publisher is.
+    endpoint: String,
 }
 
 /// A name of a publisher or table as a part of a table's name here.
@@ -93,7 +95,7 @@ impl Planned {
     ///
     /// # Errors
     /// `Input` for names or schemas that cannot be here; as the lake fails.
-    pub async fn new(lake: &Lake, offer: Offer, trial: bool) -> Result<Planned> {
+    pub async fn new(lake: &Lake, (offer, endpoint): (Offer, &str), trial: bool) -> Result<Planned> {
         plain(&offer.share)?;
         let (mut tables, mut wanted, mut unborn) = (Vec::new(), Vec::new(), (0, 0));
         for offered in &offer.tables {
@@ -128,6 +130,7 @@ impl Planned {
             tables,
             wanted,
             unborn,
+            endpoint: endpoint.to_owned(),
         })
     }
 
@@ -146,6 +149,13 @@ impl Planned {
     pub fn whole(&self) -> (usize, u64) {
         let files = self.offer.tables.iter().flat_map(|table| &table.files);
         files.fold((0, 0), |(count, bytes), file| (count + 1, bytes + file.file.size))
+    }
+
+    /// Whether a table here is the publisher's and no part of the offer any more.
+    pub fn withdraws(&self, name: &str) -> bool {
+        let own = name.strip_prefix(SHARED).and_then(|rest| rest.strip_prefix('.'));
+        let table = own.and_then(|rest| rest.strip_prefix(self.offer.share.as_str())?.strip_prefix('.'));
+        table.is_some_and(|table| self.offer.tables.iter().all(|offered| offered.name != table))
     }
 
     /// Makes the tables of the lake those of the offer, and publishes them with all that is published here. All
@@ -201,6 +211,7 @@ impl Planned {
             release: self.offer.release,
             made_at: self.offer.made_at.clone(),
             pulled_at: rfc3339(now),
+            endpoint: self.endpoint,
             stale,
         };
         pulled.insert(self.offer.share.clone(), from);

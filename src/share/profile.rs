@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::site::{private, write_private};
 use crate::error::{Kind, Result, fail, io_error};
+use crate::lake::digest::unhex;
+use crate::protect::Seal;
+
+/// What the seals of bundles are for.
+pub const BUNDLE: &str = "share/bundle";
 
 /// A profile.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +24,9 @@ pub struct Profile {
     /// When it ends, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration_time: Option<String>,
+    /// The key by which a bundle is known to be made for the holder of the token, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_key: Option<String>,
     /// The authority that vouches for the publisher's certificate, PEM; without, those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<String>,
@@ -32,7 +40,28 @@ impl std::fmt::Debug for Profile {
     }
 }
 
+/// The key of a token's bundles, one for each of the site's seals of [`BUNDLE`], newest first. It is in the profile
+/// file and follows from the site's key: nothing in the lake leads to it.
+pub fn bundle_keys(seals: &[Seal], token: &str) -> Vec<[u8; 32]> {
+    seals.iter().map(|seal| seal.of(&[token.as_bytes()])).collect()
+}
+
+/// What a bundle is sealed with, by one of its keys.
+pub fn bundle_seal(key: &[u8]) -> Seal {
+    Seal::shared(key, BUNDLE)
+}
+
 impl Profile {
+    /// The public name of its token.
+    pub fn token(&self) -> Option<&str> {
+        Some(self.bearer_token.strip_prefix("fh1.")?.split_once('.')?.0)
+    }
+
+    /// The seal of bundles that are made for it.
+    pub fn seal(&self) -> Option<Seal> {
+        Some(bundle_seal(&unhex(self.bundle_key.as_deref()?)?))
+    }
+
     /// Reads a file that its owner alone can read.
     ///
     /// # Errors

@@ -277,9 +277,13 @@ impl Recipients {
         if !(1..=TOKEN_DAYS).contains(&days) {
             return Err(fail(Kind::Input, "token_days", &[&days, &TOKEN_DAYS]));
         }
+        self.standing(name)
+    }
+
+    fn standing(&mut self, name: &str) -> Result<&mut Recipient> {
         let recipient = self.get_mut(name)?;
         match recipient.revoked {
-            true => Err(fail(Kind::Denied, "recipient_revoked", &[&name])),
+            true => Err(fail(Kind::Denied, "recipient_revoked", &[&name]).hint("recipient_revoked_hint", &[])),
             false => Ok(recipient),
         }
     }
@@ -287,7 +291,8 @@ impl Recipients {
     /// Lets a recipient read a share.
     ///
     /// # Errors
-    /// `Input` for a grant that says too little, stands too long, or whose approver asked for it himself.
+    /// `Input` for a grant that says too little, stands too long, or whose approver asked for it himself; `Denied` for
+    /// a recipient that is revoked.
     pub fn grant(&mut self, name: &str, share: &str, grant: Grant, today: i32) -> Result<()> {
         let says = [&grant.purpose, &grant.legal_basis, &grant.requester, &grant.approver];
         if says.iter().any(|said| said.trim().is_empty()) {
@@ -298,9 +303,11 @@ impl Recipients {
         }
         let until = calendar::day(&grant.until).ok_or_else(|| fail(Kind::Input, "not_a_day", &[&grant.until]))?;
         if until < today || until > today + GRANT_DAYS {
-            return Err(fail(Kind::Input, "grant_until", &[&grant.until, &GRANT_DAYS]));
+            let latest = calendar::date(today + GRANT_DAYS).map(|date| date.to_string());
+            let words: [&dyn std::fmt::Display; 3] = [&grant.until, &GRANT_DAYS, &latest.unwrap_or_default()];
+            return Err(fail(Kind::Input, "grant_until", &words));
         }
-        self.get_mut(name)?.grants.insert(share.to_owned(), grant);
+        self.standing(name)?.grants.insert(share.to_owned(), grant);
         Ok(())
     }
 

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::settings::Pack;
 use crate::error::{Kind, fail};
 use crate::lake::digest::hex;
+use crate::protect::scan;
 
 /// Bytes of a warning's name at most.
 const NAME_BYTES: usize = 120;
@@ -61,14 +63,14 @@ pub struct Action {
 }
 
 impl Action {
-    /// A new action, named by what it says.
+    /// A new action, named by what it says; a note holds no number of a person, as `pack` knows them.
     ///
     /// # Errors
-    /// `Input` where it says too much or too little.
+    /// `Input` where it says too much or too little, `Denied` for a note that leads to a person.
     pub fn new(
         warning: (&str, &str),
         (act, result): (Act, Option<Result>),
-        note: Option<&str>,
+        (note, pack): (Option<&str>, Pack),
         at: &str,
     ) -> crate::Result<Action> {
         let mut action = Action {
@@ -81,7 +83,7 @@ impl Action {
             acted_at: at.to_owned(),
         };
         action.action_id = hex(&blake3::hash(action.line()?.as_bytes()).as_bytes()[..16]);
-        action.check()?;
+        action.check(pack)?;
         Ok(action)
     }
 
@@ -89,15 +91,22 @@ impl Action {
         serde_json::to_string(self).map_err(|cause| fail(Kind::Bug, "output_failed", &[]).because(cause))
     }
 
-    fn check(&self) -> crate::Result<()> {
+    fn check(&self, pack: Pack) -> crate::Result<()> {
         let names = [&self.action_id, &self.warning_id, &self.county];
         let named = names.iter().all(|name| !name.is_empty() && name.len() <= NAME_BYTES);
         let closed = (self.act == Act::Closed) == self.result.is_some();
-        let short = self.note.iter().all(|note| note.chars().count() <= NOTE_CHARS);
         let dated = chrono::DateTime::parse_from_rfc3339(&self.acted_at).is_ok();
-        match named && closed && short && dated {
-            true => Ok(()),
-            false => Err(fail(Kind::Input, "action_broken", &[&self.warning_id, &NOTE_CHARS])),
+        if !(named && closed && dated) {
+            return Err(fail(Kind::Input, "action_broken", &[&self.warning_id]));
+        }
+        let note = self.note.as_deref().unwrap_or_default();
+        let length = note.chars().count();
+        if length > NOTE_CHARS {
+            return Err(fail(Kind::Input, "action_note", &[&length, &NOTE_CHARS]));
+        }
+        match scan::first(note.as_bytes(), pack) {
+            Some(hit) => Err(fail(Kind::Denied, "action_person", &[&(hit.at + 1)]).hint("action_person_hint", &[])),
+            None => Ok(()),
         }
     }
 }
@@ -114,8 +123,9 @@ pub fn lines(actions: &[Action]) -> crate::Result<String> {
 /// Actions as they came from those who may act for some counties.
 ///
 /// # Errors
-/// `Input` for a line that is no action, `Denied` for a county that is not theirs.
-pub fn read(bytes: &[u8], counties: &BTreeSet<String>) -> crate::Result<Vec<Action>> {
+/// `Input` for a line that is no action, `Denied` for a county that is not theirs, and for a note that leads to a
+/// person.
+pub fn read(bytes: &[u8], counties: &BTreeSet<String>, pack: Pack) -> crate::Result<Vec<Action>> {
     let mut actions = Vec::new();
     for (at, line) in bytes
         .split(|byte| *byte == b'\n')
@@ -124,7 +134,7 @@ pub fn read(bytes: &[u8], counties: &BTreeSet<String>) -> crate::Result<Vec<Acti
     {
         let wrong = || fail(Kind::Input, "action_line", &[&(at + 1)]);
         let action: Action = serde_json::from_slice(line).map_err(|cause| wrong().because(cause))?;
-        action.check()?;
+        action.check(pack)?;
         if !counties.contains(&action.county) {
             return Err(fail(Kind::Denied, "action_county", &[&(at + 1), &action.county]));
         }
@@ -145,12 +155,15 @@ mod tests {
         let own = BTreeSet::from(["990101".to_owned()]);
         let at = "2025-03-10T08:00:00Z";
         let done = (Act::Closed, Some(Result::NothingFound));
-        let action = Action::new(("surge-1", "990101"), done, Some("巡查无异常"), at).expect("an action");
-        let again = Action::new(("surge-1", "990101"), done, Some("巡查无异常"), at).expect("an action");
+        let action = Action::new(("surge-1", "990101"), done, (Some("巡查无异常"), Pack::Cn), at).expect("an action");
+        let again = Action::new(("surge-1", "990101"), done, (Some("巡查无异常"), Pack::Cn), at).expect("an action");
         assert_eq!(action, again);
         let text = lines(&[action.clone(), again]).expect("lines");
-        assert_eq!(read(text.as_bytes(), &own).expect("actions"), [action.clone(), action]);
-        let key = |line: &str| read(line.as_bytes(), &own).expect_err("refused").key();
+        assert_eq!(
+            read(text.as_bytes(), &own, Pack::Cn).expect("actions"),
+            [action.clone(), action]
+        );
+        let key = |line: &str| read(line.as_bytes(), &own, Pack::Cn).expect_err("refused").key();
         assert_eq!(key(&text.replace("990101", "990102")), "action_county");
         assert_eq!(key(&text.replace("\"result\":\"nothing_found\",", "")), "action_broken");
         assert_eq!(
@@ -159,8 +172,18 @@ mod tests {
         );
         assert_eq!(key(""), "action_line");
         let long = "长".repeat(NOTE_CHARS + 1);
-        let error = Action::new(("surge-1", "990101"), done, Some(&long), at).expect_err("too long");
-        assert_eq!((error.kind(), error.key()), (Kind::Input, "action_broken"));
-        assert!(Action::new(("surge-1", "990101"), (Act::Acknowledged, None), None, "soon").is_err());
+        let error = Action::new(("surge-1", "990101"), done, (Some(&long), Pack::Cn), at).expect_err("too long");
+        assert_eq!((error.kind(), error.key()), (Kind::Input, "action_note"));
+        let named = Action::new(("surge-1", "990101"), done, (Some("电话 13800138000"), Pack::Cn), at);
+        assert_eq!(named.expect_err("a person").key(), "action_person");
+        assert!(
+            Action::new(
+                ("surge-1", "990101"),
+                (Act::Acknowledged, None),
+                (None, Pack::Cn),
+                "soon"
+            )
+            .is_err()
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::door::{
     County, Door, SHARES, UNTIL, approve, ask, city, days_from_now, grant, recipient, record, runtime, settled, token,
 };
 use crate::sharing::{python_client, same, sorted};
-use crate::support::{copy, folder, ok, rows, run, text};
+use crate::support::{copy, folder, ok, python, rows, run, text};
 use crate::town::{City, FIRST_DAY};
 
 #[test]
@@ -44,6 +44,28 @@ fn a_bundle_travels_where_no_line_leads() {
         !county.site.path().join("lake/tables/shared").exists(),
         "a trial changed something"
     );
+    // what was made for another, and what was changed by a hand that knows zip files, is not taken
+    let stranger = County::new(&recipient(&site, "c990101", "990101", &SHARES));
+    let refused = |county: &County, path: &str| {
+        let output = run(&["--site", &county.path(), "--lang", "en", "pull", "--from", path]);
+        assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+        assert!(!county.site.path().join("lake/tables/shared").exists());
+    };
+    refused(&stranger, &first);
+    let forged = site.join("forged.fenghuo").display().to_string();
+    let script = "
+import sys, zipfile
+old, new = zipfile.ZipFile(sys.argv[1]), zipfile.ZipFile(sys.argv[2], 'w')
+for name in old.namelist():
+    text = old.read(name)
+    if name.endswith('.json'):
+        text = text.replace(b'\"made_at\"', b'\"made_at\" ', 1)
+    new.writestr(name, text)
+new.close()
+";
+    if python(&[], script, &[&first, &forged]).is_some() {
+        refused(&county, &forged);
+    }
     assert!(from(&first, &[]).status.success());
     same(&site, county.site.path(), "990103", "from a bundle");
     // a byte of a file that is another is found, and nothing is taken
@@ -406,6 +428,10 @@ fn every_county_of_a_city_holds_what_the_release_holds() {
         let warning = rows_of(county, "county_warning").and_then(|rows| rows.into_iter().next());
         if let Some(warning) = warning.filter(|_| acts < 2) {
             let id = warning["warning_id"].as_str().expect("a name");
+            let own = county.path();
+            let close = ["--site", &own, "warn", "close", id, "--as", "useful", "--note"];
+            let refused = run(&[&close[..], &["联系人 13800138000"]].concat());
+            assert_eq!(refused.status.code(), Some(4), "{}", text(&refused.stderr));
             ok(&[
                 "--site",
                 &county.path(),
@@ -417,7 +443,24 @@ fn every_county_of_a_city_holds_what_the_release_holds() {
                 "--note",
                 "增派巡逻",
             ]);
+            let state = || {
+                let listed = ok(&[
+                    "--site",
+                    &county.path(),
+                    "warn",
+                    "list",
+                    "--days",
+                    "1000",
+                    "--output",
+                    "json",
+                ]);
+                let listed: Vec<Value> = serde_json::from_str(&listed).expect("JSON");
+                let own = listed.into_iter().find(|row| row["warning_id"] == id);
+                own.map(|row| row["state"].clone())
+            };
+            assert_eq!(state(), Some("closed".into()), "before it left");
             ok(&["--site", &county.path(), "pull"]);
+            assert_eq!(state(), Some("closed".into()), "after it left");
             acts += 1;
         }
     }

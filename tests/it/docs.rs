@@ -201,5 +201,10 @@ fn a_county_comes_from_a_profile_file_to_its_first_page() {
         let own = dir.join("city.share");
         std::fs::copy(profile, &own).expect("a profile");
         std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+        let (site, bundle) = (
+            site.display().to_string(),
+            dir.join("yanxi.fenghuo").display().to_string(),
+        );
+        crate::support::ok(&["--site", &site, "share", "export", "yanxi", "--out", &bundle]);
     });
 }

@@ -159,14 +159,25 @@ impl Door {
         self.site.join("keys/ca.pem")
     }
 
-    /// A client that trusts it.
-    pub fn client(&self) -> reqwest::Client {
+    /// A client that trusts it, before it is built.
+    pub fn builder(&self) -> reqwest::ClientBuilder {
         let pem = std::fs::read(self.authority()).expect("a certificate");
         let authority = reqwest::Certificate::from_pem(&pem).expect("a certificate");
-        let client = reqwest::Client::builder()
+        reqwest::Client::builder()
             .use_rustls_tls()
-            .add_root_certificate(authority);
-        client.build().expect("a client")
+            .add_root_certificate(authority)
+    }
+
+    /// A client that trusts it.
+    pub fn client(&self) -> reqwest::Client {
+        self.builder().build().expect("a client")
+    }
+
+    /// A client that sends a token with every request.
+    pub fn client_of(&self, token: &str) -> reqwest::Client {
+        let value = format!("Bearer {token}").parse().expect("a header");
+        let headers = [(reqwest::header::AUTHORIZATION, value)].into_iter().collect();
+        self.builder().default_headers(headers).build().expect("a client")
     }
 }
 
@@ -197,6 +208,9 @@ pub fn recipient(city: &Path, name: &str, county: &str, shares: &[&str]) -> Path
 
 /// Grants shares to a recipient, for as long as may be.
 pub fn grant(city: &Path, name: &str, shares: &[&str]) {
+    if shares.is_empty() {
+        return;
+    }
     let until = days_from_now(100);
     let site = city.display().to_string();
     let words = ["--site", &site, "share", "grant", name];
@@ -270,9 +284,21 @@ impl County {
     }
 }
 
+/// The files of a site's record, oldest first.
+pub fn months(site: &Path) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(site.join("lake/audit")).expect("a record");
+    let found = found.flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = found
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .collect();
+    found.sort();
+    found
+}
+
 /// The lines of a site's record.
 pub fn record(site: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(site.join("lake/audit/chain.jsonl")).expect("a record");
+    let read = |path: &PathBuf| std::fs::read_to_string(path).expect("a record");
+    let text: String = months(site).iter().map(read).collect();
     let lines = text.lines().map(|line| line.split_once(' ').expect("a hash").1);
     lines.map(|json| serde_json::from_str(json).expect("JSON")).collect()
 }

@@ -7,8 +7,10 @@
     reason = "a test fails loudly and says what it skipped"
 )]
 
+mod absences;
 mod arrival;
 mod boundary;
+mod canaries;
 mod cli;
 mod corpus_archives;
 mod corpus_dialects;

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::door::{COUNTIES, County, Door, SHARES, ask, city, free_port, recipient, record, runtime, settled, token};
+use crate::door::{
+    COUNTIES, County, Door, SHARES, ask, city, free_port, months, recipient, record, runtime, settled, token,
+};
 use crate::support::{fenghuo, kills, ok, rows, run, text};
 use crate::town::{Dice, FIRST_DAY};
 
@@ -253,22 +255,23 @@ fn counties_hold_their_slices_through_a_week_of_corrections() {
 
 /// The data files of what was pulled.
 fn copies(county: &Path) -> BTreeSet<String> {
-    data_files(&county.join("lake/tables/shared"))
+    all_files(&county.join("lake/tables/shared"), "parquet")
 }
 
 /// The data files of what is shared.
 fn shared_files(city: &Path) -> BTreeSet<String> {
-    data_files(&city.join("lake/tables/share"))
+    all_files(&city.join("lake/tables/share"), "parquet")
 }
 
-fn data_files(folder: &Path) -> BTreeSet<String> {
+/// The files below a folder with an ending, but for those of the logs.
+pub fn all_files(folder: &Path, ending: &str) -> BTreeSet<String> {
     let (mut found, mut pending) = (BTreeSet::new(), vec![folder.to_owned()]);
     while let Some(folder) = pending.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() && !path.ends_with("_delta_log") {
                 pending.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "parquet") {
+            } else if path.extension().is_some_and(|found| found == ending) {
                 found.insert(path.display().to_string());
             }
         }
@@ -434,7 +437,8 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
     let city = city(66, 20_000);
     let site = city.site.path().to_owned();
     let Some(mut door) = Door::open(&site, "") else { return };
-    let profile = recipient(&site, "c990101", "990101", &SHARES);
+    let profiles = COUNTIES.map(|code| recipient(&site, &format!("c{code}"), code, &SHARES));
+    let profile = profiles[0].clone();
     let rounds = if std::env::var("FENGHUO_TEST_KILLS").is_ok() {
         100
     } else {
@@ -443,26 +447,30 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
     let mut dice = Dice(11);
     let mut cut_off = 0;
     for _ in 0..rounds {
-        let county = County::new(&profile);
-        let path = county.site.path().join("fenghuo.toml");
-        let said = std::fs::read_to_string(&path).expect("settings");
-        std::fs::write(&path, format!("{said}mebibytes_per_second = 2.0\nattempts = 20\n")).expect("settings");
-        let mut pulling = fenghuo()
-            .args(["--site", &county.path(), "--quiet", "pull"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let counties = profiles.each_ref().map(|profile| County::new(profile));
+        let pulling = counties.each_ref().map(|county| {
+            let path = county.site.path().join("fenghuo.toml");
+            let said = std::fs::read_to_string(&path).expect("settings");
+            std::fs::write(&path, format!("{said}mebibytes_per_second = 2.0\nattempts = 20\n")).expect("settings");
+            fenghuo()
+                .args(["--site", &county.path(), "--quiet", "pull"])
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("the program starts")
+        });
         std::thread::sleep(Duration::from_millis(700 + dice.below(700)));
         door.kill();
         let record_then = record(&site).len();
         door.start();
-        let output = pulling.wait().expect("a pull");
-        let mut words = String::new();
-        pulling.stderr.take().expect("stderr").read_to_string(&mut words).ok();
-        // a pull that was at its questions ends, one that was at files goes on
-        assert!(output.success() || output.code() == Some(6), "{words}");
-        ok(&["--site", &county.path(), "pull"]);
-        same(&site, county.site.path(), "990101", "after the server was killed");
+        for ((mut pulling, county), code) in pulling.into_iter().zip(&counties).zip(COUNTIES) {
+            let output = pulling.wait().expect("a pull");
+            let mut words = String::new();
+            pulling.stderr.take().expect("stderr").read_to_string(&mut words).ok();
+            // a pull that was at its questions ends, one that was at files goes on
+            assert!(output.success() || output.code() == Some(6), "{words}");
+            ok(&["--site", &county.path(), "pull"]);
+            same(&site, county.site.path(), code, "after the server was killed");
+        }
         let record_now = settled(&site);
         let ended = record_now
             .iter()
@@ -474,7 +482,7 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
     assert!(cut_off > 0, "no answer was under way");
     // where the record cannot be written, nothing leaves
     std::thread::sleep(Duration::from_secs(3));
-    let chain = site.join("lake/audit/chain.jsonl");
+    let chain = months(&site).pop().expect("a month");
     let aside = site.join("lake/audit/aside");
     std::fs::rename(&chain, &aside).expect("a record");
     std::os::unix::fs::symlink("/dev/full", &chain).expect("a full disk");
