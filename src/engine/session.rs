@@ -88,6 +88,9 @@ impl Session {
         for function in register::scalars() {
             context.register_udf(function.as_ref().clone());
         }
+        for function in register::windows() {
+            context.register_udwf(function.as_ref().clone());
+        }
         for function in register::aggregates() {
             context.register_udaf(function.as_ref().clone());
         }

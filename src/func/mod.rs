@@ -8,15 +8,20 @@
 pub mod register;
 
 mod burst;
+mod calendar_baseline;
 mod collected;
 mod compass;
+mod detector;
 mod distance_metres;
+mod ears;
+mod farrington;
 mod gcj02_to_wgs84;
 mod h3_cell;
 mod h3_centre;
 mod h3_ring;
 mod h3_text;
 mod in_view;
+mod options;
 mod params;
 mod percentile;
 mod poisson_interval;

@@ -5,18 +5,19 @@
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 use super::collected::Collected;
+use super::detector::Windowed;
 use super::{
-    burst, compass, distance_metres, gcj02_to_wgs84, h3_cell, h3_centre, h3_ring, h3_text, in_view, percentile,
-    poisson_interval, surge_days, wilson_interval,
+    burst, calendar_baseline, compass, distance_metres, ears, farrington, gcj02_to_wgs84, h3_cell, h3_centre, h3_ring,
+    h3_text, in_view, percentile, poisson_interval, surge_days, wilson_interval,
 };
 
 /// Names and versions, hashed into the fingerprint of every model: raise a number when answers
 /// change, so that what was built with the old function is built again.
-pub const VERSION: &str = "burst=1 compass=1 distance_metres=1 gcj02_to_wgs84=1 h3_cell=1 h3_centre=1 \
-                           h3_ring=1 h3_text=1 in_view=1 percentile=1 poisson_interval=1 \
+pub const VERSION: &str = "burst=1 calendar_baseline=1 compass=1 distance_metres=1 ears_c1=1 ears_c2=1 ears_c3=1 farrington=1 \
+                           gcj02_to_wgs84=1 h3_cell=1 h3_centre=1 h3_ring=1 h3_text=1 in_view=1 percentile=1 poisson_interval=1 \
                            surge_days=1 wilson_interval=1";
 
 /// Every scalar function, by name.
@@ -52,6 +53,21 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     .collect()
 }
 
+/// Every window function, by name.
+#[must_use]
+pub fn windows() -> Vec<Arc<WindowUDF>> {
+    [
+        Windowed::<calendar_baseline::Judge>::udwf(),
+        Windowed::<ears::C<1>>::udwf(),
+        Windowed::<ears::C<2>>::udwf(),
+        Windowed::<ears::C<3>>::udwf(),
+        Windowed::<farrington::Judge>::udwf(),
+    ]
+    .into_iter()
+    .map(Arc::new)
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +76,7 @@ mod tests {
     fn the_version_text_lists_every_function_once_and_in_order() {
         let mut names: Vec<String> = scalars().iter().map(|udf| udf.name().to_owned()).collect();
         names.extend(aggregates().iter().map(|udf| udf.name().to_owned()));
+        names.extend(windows().iter().map(|udf| udf.name().to_owned()));
         names.sort();
         let listed: Vec<&str> = VERSION
             .split(' ')

@@ -17,10 +17,10 @@ pub fn regularised(shape: f64, x: f64) -> (f64, f64) {
     }
     let mass = poisson_mass(shape, x);
     if x < shape + 1.0 {
-        let lower = mass * lower_series(shape, x);
+        let lower = (mass * lower_series(shape, x)).min(1.0);
         (lower, 1.0 - lower)
     } else {
-        let upper = mass * shape * upper_fraction(shape, x);
+        let upper = (mass * shape * upper_fraction(shape, x)).min(1.0);
         (1.0 - upper, upper)
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn poisson_mass(shape: f64, x: f64) -> f64 {
 }
 
 /// `ln Γ(n + 1) - ln(sqrt(2πn) · (n/e)^n)`.
-fn stirling_error(n: f64) -> f64 {
+pub(super) fn stirling_error(n: f64) -> f64 {
     if n < 16.0 {
         return ln_gamma(n + 1.0) - (n + 0.5) * n.ln() + n - 0.5 * (2.0 * PI).ln();
     }
@@ -78,7 +78,7 @@ fn stirling_error(n: f64) -> f64 {
 }
 
 /// `n·ln(n/x) + x - n` without cancellation near `x = n` (Loader's bd0).
-fn deviance(n: f64, x: f64) -> f64 {
+pub(super) fn deviance(n: f64, x: f64) -> f64 {
     if (n - x).abs() >= 0.1 * (n + x) {
         return n * (n / x).ln() + x - n;
     }

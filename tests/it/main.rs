@@ -33,6 +33,7 @@ mod isolation;
 mod keys;
 mod nights;
 mod notices;
+mod oracles;
 mod page;
 mod pull;
 mod schedule;

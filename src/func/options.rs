@@ -1,0 +1,112 @@
+//! The options of a function: one struct literal after its arguments, `{'baseline': 7, 'alpha': 0.001}`.
+//!
+//! Every option has its default. One that is not known is an error that names those that are, and so is a value of
+//! another type or range.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::array::Array;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+
+use crate::config::text::closest;
+
+/// The options of one call.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Options {
+    name: &'static str,
+    given: BTreeMap<String, ScalarValue>,
+}
+
+impl Options {
+    /// Reads the literal; `None` where a call has none.
+    ///
+    /// # Errors
+    /// A plan error naming the function: no constant struct, an unknown option with the one that was meant.
+    pub(super) fn read(name: &'static str, known: &[&str], literal: Option<&ScalarValue>) -> Result<Options> {
+        let mut options = Options {
+            name,
+            ..Options::default()
+        };
+        let fields = match literal {
+            None | Some(ScalarValue::Null) => return Ok(options),
+            Some(ScalarValue::Struct(fields)) => fields,
+            Some(other) => {
+                return Err(options.error("options as a struct, such as {'alpha': 0.01}", &other.to_string()));
+            }
+        };
+        for (field, column) in fields.fields().iter().zip(fields.columns()) {
+            let key = field.name();
+            if !known.contains(&key.as_str()) {
+                let meant = closest(key, known.iter().copied());
+                let meant = meant.map_or_else(String::new, |meant| format!("; did you mean '{meant}'?"));
+                return Err(options.error(&format!("options {}", known.join(", ")), &format!("'{key}'{meant}")));
+            }
+            if !column.is_null(0) {
+                options
+                    .given
+                    .insert(key.clone(), ScalarValue::try_from_array(column, 0)?);
+            }
+        }
+        Ok(options)
+    }
+
+    /// A number that `fits`; `expected` says which do.
+    ///
+    /// # Errors
+    /// A plan error naming function, option, what was expected and found.
+    pub(super) fn number(&self, key: &str, default: f64, expected: &str, fits: impl Fn(f64) -> bool) -> Result<f64> {
+        let Some(given) = self.given.get(key) else {
+            return Ok(default);
+        };
+        let number = match given.data_type().is_numeric() {
+            true => given.cast_to(&DataType::Float64)?,
+            false => ScalarValue::Null,
+        };
+        match number {
+            ScalarValue::Float64(Some(number)) if fits(number) => Ok(number),
+            _ => Err(self.error(&format!("{key} as {expected}"), &given.to_string())),
+        }
+    }
+
+    /// A whole number from `least` to `most`.
+    ///
+    /// # Errors
+    /// As [`Options::number`].
+    pub(super) fn whole(&self, key: &str, default: i64, least: i64, most: i64) -> Result<i64> {
+        let Some(given) = self.given.get(key) else {
+            return Ok(default);
+        };
+        let number = match given.data_type().is_integer() {
+            true => given.cast_to(&DataType::Int64)?,
+            false => ScalarValue::Null,
+        };
+        match number {
+            ScalarValue::Int64(Some(number)) if (least..=most).contains(&number) => Ok(number),
+            _ => {
+                let expected = format!("{key} as a whole number from {least} to {most}");
+                Err(self.error(&expected, &given.to_string()))
+            }
+        }
+    }
+
+    /// One of some words.
+    ///
+    /// # Errors
+    /// As [`Options::number`].
+    pub(super) fn word(&self, key: &str, default: &str, known: &[&str]) -> Result<String> {
+        let Some(given) = self.given.get(key) else {
+            return Ok(default.to_owned());
+        };
+        match given.try_as_str().flatten().filter(|word| known.contains(word)) {
+            Some(word) => Ok(word.to_owned()),
+            None => Err(self.error(&format!("{key} as {}", known.join(" | ")), &given.to_string())),
+        }
+    }
+
+    /// A plan error naming this function.
+    pub(super) fn error(&self, expected: &str, found: &str) -> DataFusionError {
+        DataFusionError::Plan(format!("{}: expected {expected}, found {found}", self.name))
+    }
+}
