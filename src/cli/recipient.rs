@@ -10,11 +10,10 @@ use crate::cli::open::Opened;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
 use crate::error::{Kind, Result, fail, io_error};
-use crate::lake::digest::hex;
 use crate::pipeline::run::calendar;
 use crate::protect::Seal;
 use crate::share::definition::shares;
-use crate::share::profile::{BUNDLE, Profile, bundle_keys};
+use crate::share::profile::{BUNDLE, Profile, newest_key};
 use crate::share::publish::RECIPIENT;
 use crate::share::recipient::{Grant, New, Recipients, Secret};
 use crate::time::{Clock, rfc3339};
@@ -208,12 +207,8 @@ fn hand_out(
     let profile = Profile {
         bearer_token: secret.expose().to_owned(),
         expiration_time: Some(ends.clone()),
+        bundle_key: newest_key(seals, secret.expose()),
         ..ready
-    };
-    let keys = bundle_keys(seals, profile.token().unwrap_or_default());
-    let profile = Profile {
-        bundle_key: keys.first().map(|key| hex(key)),
-        ..profile
     };
     profile.write(&handed.out)?;
     if profile.authority.is_none() {

@@ -8,18 +8,17 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::arrow::array::{ArrayRef, BooleanArray};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, ReversedUDAF, Signature,
-    Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
 
-use super::params::Form;
+use super::params::{self, Form};
 use super::values::{counted, each_state, first, state_of, state_type};
 use crate::stat::grouped::{GroupedValues, Runs};
 
@@ -50,12 +49,7 @@ pub(super) trait Question: Debug + Send + Sync + Sized + 'static {
 
 /// The constant argument of a call at a place counted from 0; `None` for an expression of columns.
 pub(super) fn constant(args: &AccumulatorArgs, at: usize) -> Option<ScalarValue> {
-    // a constant needs no columns; anything that does fails on a batch without them
-    let batch = RecordBatch::new_empty(Arc::new(Schema::empty()));
-    match args.exprs.get(at)?.evaluate(&batch).ok()? {
-        ColumnarValue::Scalar(value) => Some(value),
-        ColumnarValue::Array(_) => None,
-    }
+    params::constant(args.exprs.get(at)?.as_ref())
 }
 
 /// Such an aggregate as `DataFusion` sees it.

@@ -11,18 +11,17 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, BooleanBuilder, Float64Builder, RecordBatch, StringBuilder, StructArray,
-};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanBuilder, Float64Builder, StringBuilder, StructArray};
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::ScalarValue;
 use datafusion::common::cast::{as_float64_array, as_int64_array};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
-use datafusion::logical_expr::{ColumnarValue, PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl};
+use datafusion::logical_expr::{PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl};
 
 use super::options::Options;
+use super::params::{constant, refused};
 use crate::stat::series::{Reason, Series};
 
 /// Options that every detector has.
@@ -152,10 +151,7 @@ impl<D: Detector> WindowUDFImpl for Windowed<D> {
                 let found: Vec<String> = found.iter().map(ToString::to_string).collect();
                 let name = D::NAME;
                 let expected = format!("{name}(slot BIGINT or DATE, count, {{options}})");
-                let found = format!("{name}({})", found.join(", "));
-                Err(DataFusionError::Plan(format!(
-                    "{name}: expected {expected}, found {found}"
-                )))
+                Err(refused(name, &expected, &format!("{name}({})", found.join(", "))))
             }
         }
     }
@@ -168,16 +164,8 @@ impl<D: Detector> WindowUDFImpl for Windowed<D> {
         let literal = match args.input_exprs().get(2) {
             None => None,
             Some(options) => {
-                // a constant needs no columns; anything that does fails on a batch without them
-                let batch = RecordBatch::new_empty(Arc::new(Schema::empty()));
-                match options.evaluate(&batch) {
-                    Ok(ColumnarValue::Scalar(literal)) => Some(literal),
-                    _ => {
-                        let name = D::NAME;
-                        let text = format!("{name}: expected options as a constant, found an expression of columns");
-                        return Err(DataFusionError::Plan(text));
-                    }
-                }
+                let none = || refused(D::NAME, "options as a constant", "an expression of columns");
+                Some(constant(options.as_ref()).ok_or_else(none)?)
             }
         };
         let options = Options::read(D::NAME, &[D::OPTIONS, &COMMON].concat(), literal.as_ref())?;

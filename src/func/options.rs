@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 
+use super::params::refused;
 use crate::config::text::closest;
 
 /// The options of one call.
@@ -60,11 +61,7 @@ impl Options {
         let Some(given) = self.given.get(key) else {
             return Ok(default);
         };
-        let number = match given.data_type().is_numeric() {
-            true => given.cast_to(&DataType::Float64)?,
-            false => ScalarValue::Null,
-        };
-        match number {
+        match cast(given, DataType::is_numeric, &DataType::Float64)? {
             ScalarValue::Float64(Some(number)) if fits(number) => Ok(number),
             _ => Err(self.error(&format!("{key} as {expected}"), &given.to_string())),
         }
@@ -78,11 +75,7 @@ impl Options {
         let Some(given) = self.given.get(key) else {
             return Ok(default);
         };
-        let number = match given.data_type().is_integer() {
-            true => given.cast_to(&DataType::Int64)?,
-            false => ScalarValue::Null,
-        };
-        match number {
+        match cast(given, DataType::is_integer, &DataType::Int64)? {
             ScalarValue::Int64(Some(number)) if (least..=most).contains(&number) => Ok(number),
             _ => {
                 let expected = format!("{key} as a whole number from {least} to {most}");
@@ -107,6 +100,14 @@ impl Options {
 
     /// A plan error naming this function.
     pub(super) fn error(&self, expected: &str, found: &str) -> DataFusionError {
-        DataFusionError::Plan(format!("{}: expected {expected}, found {found}", self.name))
+        refused(self.name, expected, found)
+    }
+}
+
+/// A value as another type, where its own is of a kind; else NULL.
+fn cast(given: &ScalarValue, is_of_kind: fn(&DataType) -> bool, to: &DataType) -> Result<ScalarValue> {
+    match is_of_kind(&given.data_type()) {
+        true => given.cast_to(to),
+        false => Ok(ScalarValue::Null),
     }
 }

@@ -6,9 +6,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
 
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +72,22 @@ impl Form {
 
     /// A plan error naming this function.
     pub(super) fn error(&self, expected: &str, found: &str) -> DataFusionError {
-        DataFusionError::Plan(format!("{}: expected {expected}, found {found}", self.name))
+        refused(self.name, expected, found)
+    }
+}
+
+/// A plan error naming a function, what it expected and what it found.
+pub(super) fn refused(name: &str, expected: &str, found: &str) -> DataFusionError {
+    DataFusionError::Plan(format!("{name}: expected {expected}, found {found}"))
+}
+
+/// The value of a constant argument; `None` for an expression of columns.
+pub(super) fn constant(argument: &dyn PhysicalExpr) -> Option<ScalarValue> {
+    // a constant needs no columns; anything that does fails on a batch without them
+    let batch = RecordBatch::new_empty(Arc::new(Schema::empty()));
+    match argument.evaluate(&batch).ok()? {
+        ColumnarValue::Scalar(value) => Some(value),
+        ColumnarValue::Array(_) => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::serve::door::{Answer, Ask, ROOT, Server};
 use crate::serve::json::{self, Format, Query, Refusal};
 use crate::serve::link::Link;
 use crate::serve::state::{Open, State};
-use crate::share::profile::bundle_keys;
+use crate::share::profile::newest_key;
 use crate::share::recipient::{Known, New, RENEWAL_DAYS, Recipients, TOKEN_DAYS};
 use crate::time::rfc3339;
 use crate::warn;
@@ -284,8 +284,7 @@ impl Server {
             .await?;
         let secret = renewed.ok_or(No::Missing)?;
         let token = secret.expose();
-        let keys = bundle_keys(&self.bundles, token.split('.').nth(1).unwrap_or_default());
-        let key = keys.first().map(|key| hex(key));
+        let key = newest_key(&self.bundles, token);
         let text = json!({ "bearerToken": token, "expirationTime": rfc3339(ends), "bundleKey": key });
         Ok(Answer::json(text.to_string()))
     }

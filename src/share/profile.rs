@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::site::{private, write_private};
 use crate::error::{Kind, Result, fail, io_error};
-use crate::lake::digest::unhex;
+use crate::lake::digest::{hex, unhex};
 use crate::protect::Seal;
+use crate::share::recipient::parts;
 
 /// What the seals of bundles are for.
 pub const BUNDLE: &str = "share/bundle";
@@ -46,6 +47,12 @@ pub fn bundle_keys(seals: &[Seal], token: &str) -> Vec<[u8; 32]> {
     seals.iter().map(|seal| seal.of(&[token.as_bytes()])).collect()
 }
 
+/// The newest key of a token's bundles as a profile has it, of the text that a client sends.
+pub fn newest_key(seals: &[Seal], bearer: &str) -> Option<String> {
+    let keys = bundle_keys(seals.get(..1)?, parts(bearer)?.0);
+    keys.first().map(|key| hex(key))
+}
+
 /// What a bundle is sealed with, by one of its keys.
 pub fn bundle_seal(key: &[u8]) -> Seal {
     Seal::shared(key, BUNDLE)
@@ -54,7 +61,7 @@ pub fn bundle_seal(key: &[u8]) -> Seal {
 impl Profile {
     /// The public name of its token.
     pub fn token(&self) -> Option<&str> {
-        Some(self.bearer_token.strip_prefix("fh1.")?.split_once('.')?.0)
+        Some(parts(&self.bearer_token)?.0)
     }
 
     /// The seal of bundles that are made for it.

@@ -107,6 +107,11 @@ pub struct Known<'r> {
     pub token: &'r Token,
 }
 
+/// The public name and the secret of a token, of the text that a client sends.
+pub(super) fn parts(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("fh1.")?.split_once('.')
+}
+
 impl Grant {
     /// Whether it stands on a day.
     pub fn stands(&self, today: i32) -> bool {
@@ -313,7 +318,7 @@ impl Recipients {
 
     /// Whose token this is. The secret is compared in a time that says nothing of it.
     pub fn whose(&self, text: &str, now: i64) -> Option<Known<'_>> {
-        let (id, secret) = text.strip_prefix("fh1.")?.split_once('.')?;
+        let (id, secret) = parts(text)?;
         let hash = hex(&Sha256::digest(secret.as_bytes()));
         let mut found = None;
         for (name, recipient) in &self.recipients {

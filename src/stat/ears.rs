@@ -115,15 +115,9 @@ mod tests {
         Ears::new(method, 3, 0.025, 0.0).expect("a method")
     }
 
-    fn series(counts: &[f64]) -> Series {
-        let slots: Vec<i64> = (1..).take(counts.len()).collect();
-        let counts: Vec<Option<f64>> = counts.iter().map(|count| Some(*count)).collect();
-        Series::new(&slots, &counts, 1)
-    }
-
     #[test]
     fn each_method_begins_with_the_first_slot_that_has_its_baseline() {
-        let series = series(&[1.0, 3.0, 2.0, 4.0, 1.0, 5.0, 2.0, 9.0, 9.0]);
+        let series = Series::without_gaps(&[1.0, 3.0, 2.0, 4.0, 1.0, 5.0, 2.0, 9.0, 9.0]);
         for (method, first) in [(Method::C1, 3), (Method::C2, 5), (Method::C3, 7)] {
             for at in 0..series.len() {
                 let verdict = ears(method).at(&series, at);
@@ -135,7 +129,7 @@ mod tests {
 
     #[test]
     fn limits_follow_from_the_counts_before() {
-        let series = series(&[1.0, 2.0, 3.0, 9.0, 9.0, 4.0]);
+        let series = Series::without_gaps(&[1.0, 2.0, 3.0, 9.0, 9.0, 4.0]);
         let verdict = ears(Method::C1).at(&series, 3).expect("a verdict");
         assert!(
             (verdict.expected, verdict.alarm) == (2.0, true) && (verdict.upper - 3.959_963_984_540_054).abs() < 1e-12
@@ -147,7 +141,7 @@ mod tests {
 
     #[test]
     fn equal_counts_give_a_limit_only_with_a_least_deviation() {
-        let flat = series(&[2.0; 9]);
+        let flat = Series::without_gaps(&[2.0; 9]);
         for method in [Method::C1, Method::C2, Method::C3] {
             assert_eq!(ears(method).at(&flat, 8), Err(Reason::Flat));
             let verdict = Ears::new(method, 3, 0.025, 0.5).expect("a method").at(&flat, 8);

@@ -8,6 +8,7 @@
 
 use super::beta::student_two_sided;
 use super::counts::Counts;
+use super::gamma::normal_tail;
 use super::loglinear::{self, Data, Fit};
 use super::quantile::normal_upper;
 use super::series::{Reason, Series};
@@ -259,12 +260,6 @@ fn baseline(options: &Options, gap: usize) -> Vec<(usize, usize)> {
     slots.filter_map(|back| Some((back, group(back)?))).collect()
 }
 
-/// The chance that a standard normal value is `z` or more.
-fn normal_tail(z: f64) -> f64 {
-    let (lower, upper) = super::gamma::regularised(0.5, z * z / 2.0);
-    if z > 0.0 { upper / 2.0 } else { 0.5 + lower / 2.0 }
-}
-
 #[expect(clippy::cast_precision_loss, reason = "slots of a few years")]
 fn as_number(slots: usize) -> f64 {
     slots as f64
@@ -276,12 +271,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn series(counts: &[f64]) -> Series {
-        let slots: Vec<i64> = (0..).take(counts.len()).collect();
-        let counts: Vec<Option<f64>> = counts.iter().map(|count| Some(*count)).collect();
-        Series::new(&slots, &counts, 1)
-    }
 
     #[test]
     fn a_year_is_cut_into_windows_and_blocks() {
@@ -344,7 +333,7 @@ mod tests {
             counts[..quiet].fill(0.0);
             let options = Options { years: 3, left_out: 12, periods, limit: method, as_in_r, ..Options::default() };
             let made = Farrington::new(options).expect("options");
-            match made.at(&series(&counts), 169) {
+            match made.at(&Series::without_gaps(&counts), 169) {
                 Ok(verdict) => {
                     prop_assert!(verdict.expected.is_finite() && verdict.phi >= 1.0 && (0.0..=1.0).contains(&verdict.p), "{verdict:?}");
                     let upper = verdict.upper.unwrap_or(0.0);

@@ -61,6 +61,12 @@ fn upper_fraction(shape: f64, x: f64) -> f64 {
     h
 }
 
+/// The chance that a standard normal value is `z` or more.
+pub(super) fn normal_tail(z: f64) -> f64 {
+    let (lower, upper) = regularised(0.5, z * z / 2.0);
+    if z > 0.0 { upper / 2.0 } else { 0.5 + lower / 2.0 }
+}
+
 /// `x^shape · e^-x / Γ(shape + 1)` by Loader's saddle point (2000), which keeps digits where powers
 /// lose them.
 pub(super) fn poisson_mass(shape: f64, x: f64) -> f64 {

@@ -130,6 +130,16 @@ impl Series {
 }
 
 #[cfg(test)]
+impl Series {
+    /// Known counts of slots that follow one another.
+    pub(super) fn without_gaps(counts: &[f64]) -> Series {
+        let slots: Vec<i64> = (0..).take(counts.len()).collect();
+        let counts: Vec<Option<f64>> = counts.iter().map(|count| Some(*count)).collect();
+        Series::new(&slots, &counts, 1)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
