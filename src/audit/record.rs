@@ -1,6 +1,7 @@
 //! The recorder: entries of many requests at once, one write to the disk for all that wait.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ enum Told {
 pub struct Audit {
     send: UnboundedSender<Told>,
     trouble: Arc<Mutex<Option<Error>>>,
+    writes: Arc<AtomicBool>,
     recorder: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -54,14 +56,17 @@ impl Audit {
         let (send, receive) = unbounded_channel();
         let trouble = Arc::new(Mutex::new(None));
         let told = trouble.clone();
+        let writes = Arc::new(AtomicBool::new(true));
+        let wrote = writes.clone();
         let recorder = std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || record(chain, receive, clock.as_ref(), &told))
+            .spawn(move || record(chain, receive, clock.as_ref(), &told, &wrote))
             .map_err(|cause| fail(Kind::Unavailable, "runtime_failed", &[]).because(cause))?;
         let recorder = Arc::new(Mutex::new(Some(recorder)));
         Ok(Audit {
             send,
             trouble,
+            writes,
             recorder,
         })
     }
@@ -102,13 +107,24 @@ impl Audit {
         }
     }
 
+    /// Whether the last write reached the disk; after one that did not, each look tries again.
+    pub fn writes(&self) -> bool {
+        self.writes.load(Ordering::Relaxed)
+    }
+
     /// What went wrong with vouching since it was asked for last; the record itself is whole.
     pub fn trouble(&self) -> Option<Error> {
         self.trouble.lock().ok()?.take()
     }
 }
 
-fn record(mut chain: Chain, mut receive: UnboundedReceiver<Told>, clock: &dyn Clock, trouble: &Mutex<Option<Error>>) {
+fn record(
+    mut chain: Chain,
+    mut receive: UnboundedReceiver<Told>,
+    clock: &dyn Clock,
+    trouble: &Mutex<Option<Error>>,
+    writes: &AtomicBool,
+) {
     let (mut since, mut vouched, mut open) = (0, Instant::now(), true);
     // ends that could not be written: they wait for the next write, with which they are tried again
     let mut kept: Vec<Entry> = Vec::new();
@@ -129,7 +145,14 @@ fn record(mut chain: Chain, mut receive: UnboundedReceiver<Told>, clock: &dyn Cl
                 .then(|| receive.try_recv().ok())
                 .flatten();
         }
-        let done = chain.add(&entries, clock.now());
+        let done = match entries.is_empty() && !writes.load(Ordering::Relaxed) {
+            // nothing to write would tell nothing of the disk
+            true => chain.checkpoint(clock.now()),
+            false => chain.add(&entries, clock.now()),
+        };
+        if !entries.is_empty() || done.is_ok() {
+            writes.store(done.is_ok(), Ordering::Relaxed);
+        }
         if done.is_err() {
             let told = std::iter::repeat_n(true, waiting).chain(answers.iter().map(Option::is_none));
             kept = entries

@@ -8,8 +8,8 @@ use super::City;
 use super::calendar::{classify, is_festival, season};
 use super::category::{CATEGORIES, EVENING, Hours};
 use super::gazetteer::Gazetteer;
-use super::random::{Stream, cumulate, lane};
 use super::text::Moment;
+use crate::stat::random::{Stream, cumulate, lane};
 
 const DAY: u64 = lane("alarms of a day");
 

@@ -7,11 +7,11 @@ use super::alarm::{Call, spare_call, visit_calls};
 use super::category::{CATEGORIES, HOME, PLACE_KINDS, REPORT_MODES, SHOP, STREET};
 use super::dirt::{Dirt, Recall, Repeats};
 use super::names::{PlaceKind, push_check_digit, push_person, push_phone};
-use super::random::{Stream, lane};
 use super::sheet::{BROKEN_BYTE, Fate, FeedCount, Fields, Sheet};
 use super::site::{Site, has_caller, locate};
 use super::text::{push_date, push_degrees, push_number, push_padded};
 use super::{City, dialect::Dialect};
+use crate::stat::random::{Stream, lane};
 
 const PERSON: u64 = lane("caller");
 

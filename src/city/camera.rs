@@ -9,9 +9,9 @@ use super::dirt::Dirt;
 use super::gazetteer::Gazetteer;
 use super::geometry::Point;
 use super::names::push_phone;
-use super::random::{Stream, cumulate, lane};
 use super::sheet::{Fate, FeedCount, Sheet, push_field};
 use super::text::{Moment, push_degrees, push_number, push_padded};
+use crate::stat::random::{Stream, cumulate, lane};
 
 const CAMERA: u64 = lane("camera");
 const FAILURE: u64 = lane("camera failure");

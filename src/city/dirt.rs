@@ -1,7 +1,7 @@
 //! When a row with a planted defect or an exact repeat is due. A defective row is always an extra one with its own record, so that
 //! the documents of real calls stay joined; each carries one defect only, or a reader's reason would depend on its order of checks.
 
-use super::random::{Stream, lane};
+use crate::stat::random::{Stream, lane};
 
 const DIRT: u64 = lane("dirt");
 const REPEAT: u64 = lane("repeat");

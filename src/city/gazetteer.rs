@@ -5,7 +5,7 @@ use super::counties::{COUNTIES, CountyRow};
 use super::dialect::Dialect;
 use super::geometry::{Point, Ring, county_corners, subdivide};
 use super::names::{Name, PlaceKind, place_name, street_name};
-use super::random::{Stream, cumulate, lane};
+use crate::stat::random::{Stream, cumulate, lane};
 
 const STREET: u64 = lane("street");
 const PLACE: u64 = lane("place");

@@ -1,7 +1,7 @@
 //! The ground of the synthetic city: eleven four-cornered counties that tile a box of uninhabited desert, each cut into a grid of
 //! streets. Schematic on purpose: it resembles no real place, and it is not a geometry library (that is `crate::place`).
 
-use super::random::{Stream, lane};
+use crate::stat::random::{Stream, lane};
 
 const METRES_PER_DEGREE: f64 = 111_195.08;
 const MESH: u64 = lane("street mesh");

@@ -16,7 +16,6 @@ mod names;
 mod place_file;
 mod planted;
 mod population;
-mod random;
 mod response;
 mod response_file;
 mod sheet;

@@ -1,7 +1,7 @@
 //! Invented names of the synthetic city, Chinese and English side by side: syllables for streets and landmarks, and names for the
 //! people whose rows the contracts must drop. Nothing here is taken from a real register, and no name is scored anywhere.
 
-use super::random::Stream;
+use crate::stat::random::Stream;
 
 #[rustfmt::skip]
 const FIRST: [(&str, &str); 26] = [

@@ -5,7 +5,7 @@ use super::calendar::{DayKind, classify};
 use super::category::category_index;
 use super::gazetteer::Gazetteer;
 use super::geometry::Point;
-use super::random::{Stream, lane};
+use crate::stat::random::{Stream, lane};
 
 const PLANT: u64 = lane("planting");
 

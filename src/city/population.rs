@@ -8,9 +8,9 @@ use super::dialect::Encoding;
 use super::dirt::Dirt;
 use super::geometry::Point;
 use super::names::{push_check_digit, push_person, push_phone};
-use super::random::{Stream, cumulate, lane};
 use super::sheet::{Fate, FeedCount, Fields, Sheet};
 use super::text::{push_date, push_degrees, push_number, push_padded};
+use crate::stat::random::{Stream, cumulate, lane};
 
 const HOUSEHOLD: u64 = lane("household");
 const RESIDENT: u64 = lane("resident");

@@ -5,8 +5,8 @@ use super::City;
 use super::alarm::Call;
 use super::category::CATEGORIES;
 use super::planted::Shape;
-use super::random::{Stream, lane};
 use super::text::Moment;
+use crate::stat::random::{Stream, lane};
 
 const UNIT: u64 = lane("dispatch");
 const RESULT: u64 = lane("feedback");

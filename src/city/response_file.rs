@@ -9,11 +9,11 @@ use super::alarm_file::{filed_under, push_alarm_no};
 use super::category::CATEGORIES;
 use super::dirt::Dirt;
 use super::names::push_person;
-use super::random::{Stream, lane};
 use super::response::{Outcome, Response, conclude, respond};
 use super::sheet::{Fate, FeedCount, Fields, Sheet};
 use super::site::locate;
 use super::text::{Moment, push_number, push_padded};
+use crate::stat::random::{Stream, lane};
 
 const OFFICER: u64 = lane("officer");
 

@@ -6,7 +6,7 @@ use super::alarm::Call;
 use super::category::{CATEGORIES, DEVICE, PATROL, PHONE, PLACE_KINDS, STREET};
 use super::geometry::Point;
 use super::names::PlaceKind;
-use super::random::{Stream, lane};
+use crate::stat::random::{Stream, lane};
 
 const CALL: u64 = lane("call");
 const SITE: u64 = lane("call site");

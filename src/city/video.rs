@@ -9,9 +9,9 @@ use super::category::{COMMUTE, DAY};
 use super::dialect::Encoding;
 use super::dirt::{Dirt, Recall, Repeats};
 use super::names::push_person;
-use super::random::{Stream, lane};
 use super::sheet::{Fate, FeedCount, Sheet};
 use super::text::{Moment, push_number, push_padded};
+use crate::stat::random::{Stream, lane};
 
 const CLIPS: u64 = lane("clips");
 const COUNTS: u64 = lane("counts");

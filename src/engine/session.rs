@@ -1,25 +1,29 @@
 //! A query session over named tables, read-only, with bounded memory.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, TableProvider};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DataFusionError, ParamValues, TableReference};
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
-use futures::TryStreamExt;
+use futures::StreamExt;
 
 use crate::config::settings::Limits;
 use crate::engine::fault::query_error;
 use crate::engine::unnest;
 use crate::error::{Kind, Result, fail};
-use crate::func::register;
+use crate::func::register::{self, Work};
+use crate::stat::stop::Stop;
 
 /// Bounds of a session.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +47,7 @@ impl From<&Limits> for Bounds {
 #[derive(Clone)]
 pub struct Session {
     context: SessionContext,
+    threads: usize,
 }
 
 impl std::fmt::Debug for Session {
@@ -91,10 +96,13 @@ impl Session {
         for function in register::windows() {
             context.register_udwf(function.as_ref().clone());
         }
-        for function in register::aggregates() {
+        for function in register::aggregates().iter().chain(&register::sets(&Work::default())) {
             context.register_udaf(function.as_ref().clone());
         }
-        Ok(Session { context })
+        Ok(Session {
+            context,
+            threads: bounds.partitions,
+        })
     }
 
     /// The state for opening tables in this session.
@@ -184,12 +192,29 @@ impl Session {
     /// As the query fails.
     pub async fn stream(&self, path: &str, sql: &str, plan: LogicalPlan) -> Result<Rows> {
         let failed = |cause: DataFusionError| query_error(path, sql, &cause);
+        let work = Work {
+            stop: Stop::default(),
+            threads: self.threads,
+        };
+        let plan = with_work(plan, &work).map_err(failed)?;
         let frame = self.context.execute_logical_plan(plan).await.map_err(failed)?;
-        let stream = frame.execute_stream().await.map_err(failed)?;
+        let mut stream = frame.execute_stream().await.map_err(failed)?;
+        let (schema, (send, batches)) = (stream.schema(), tokio::sync::mpsc::channel(1));
+        // apart from whoever asks: a long answer must not keep them from hearing that it is to stop
+        let task = SpawnedTask::spawn(async move {
+            while let Some(batch) = stream.next().await {
+                if send.send(batch).await.is_err() {
+                    break;
+                }
+            }
+        });
         Ok(Rows {
             path: path.to_owned(),
             sql: sql.to_owned(),
-            stream,
+            schema,
+            batches,
+            task: Some(task),
+            stop: work.stop,
         })
     }
 
@@ -210,11 +235,40 @@ fn read_only() -> SQLOptions {
         .with_allow_statements(false)
 }
 
-/// A running query.
+/// A plan whose functions over sets work for one query alone, and stop with it.
+fn with_work(plan: LogicalPlan, work: &Work) -> datafusion::error::Result<LogicalPlan> {
+    let own: BTreeMap<String, Arc<AggregateUDF>> = register::sets(work)
+        .into_iter()
+        .map(|function| (function.name().to_owned(), function))
+        .collect();
+    let call = |call: Expr| match call {
+        Expr::AggregateFunction(mut call) => Ok(match own.get(call.func.name()) {
+            Some(function) => {
+                call.func = function.clone();
+                Transformed::yes(Expr::AggregateFunction(call))
+            }
+            None => Transformed::no(Expr::AggregateFunction(call)),
+        }),
+        other => Ok(Transformed::no(other)),
+    };
+    let node = |node: LogicalPlan| node.map_expressions(|expression| expression.transform_up(call));
+    plan.transform_up_with_subqueries(node).data()
+}
+
+/// A running query; it stops when this is dropped.
 pub struct Rows {
     path: String,
     sql: String,
-    stream: SendableRecordBatchStream,
+    schema: SchemaRef,
+    batches: tokio::sync::mpsc::Receiver<datafusion::error::Result<RecordBatch>>,
+    task: Option<SpawnedTask<()>>,
+    stop: Stop,
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.stop.now();
+    }
 }
 
 /// The result of a query.
@@ -236,7 +290,7 @@ impl Table {
 impl Rows {
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
-        self.stream.schema()
+        self.schema.clone()
     }
 
     /// The next rows.
@@ -244,10 +298,16 @@ impl Rows {
     /// # Errors
     /// As the query fails.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        self.stream
-            .try_next()
-            .await
-            .map_err(|cause| query_error(&self.path, &self.sql, &cause))
+        if let Some(batch) = self.batches.recv().await {
+            let failed = |cause| query_error(&self.path, &self.sql, &cause);
+            return batch.map(Some).map_err(failed);
+        }
+        // rows that end because their task broke are no whole answer
+        if let Some(task) = self.task.take() {
+            let broken = |cause| fail(Kind::Bug, "session_failed", &[]).because(cause);
+            task.join().await.map_err(broken)?;
+        }
+        Ok(None)
     }
 
     /// All rows, at most `limit`.

@@ -1,6 +1,7 @@
 //! Detectors over series as SQL window functions: `name(slot, count, {options}) OVER (PARTITION BY … ORDER BY slot)`.
 //!
-//! The slot is an argument, since a window function sees the rows that are there and not those that are missing. Every
+//! A BOOLEAN after the count masks slots, those of `ref.change_log` for instance: a masked one counts nowhere, and what
+//! needs it has the reason masked. The slot is an argument, since a window function sees the rows that are there and not those that are missing. Every
 //! row gets a struct; what cannot be judged has NULL in place of numbers and alarm, and `reason` says why. The frame of
 //! the window changes nothing. Options of every detector: `step`, by which slots are apart (1; 7 for weeks that are
 //! named by a day), and `last`, the number of newest rows that are judged (all of them where it is 0); the rows before
@@ -11,7 +12,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanBuilder, Float64Builder, StringBuilder, StructArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, StringBuilder, StructArray};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::ScalarValue;
@@ -20,8 +21,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion::logical_expr::{PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl};
 
+use super::gathered::literal;
 use super::options::Options;
-use super::params::{constant, refused};
+use super::params::refused;
 use crate::stat::series::{Reason, Series};
 
 /// Options that every detector has.
@@ -57,6 +59,11 @@ pub(super) trait Detector: Debug + Send + Sync + Sized + Clone + 'static {
     /// Why there is none.
     fn at(&self, series: &Series, at: usize) -> std::result::Result<Self::Verdict, Reason>;
 
+    /// The verdicts on all rows, for what follows a series from its beginning.
+    fn all(&self, series: &Series, first: usize) -> Vec<std::result::Result<Self::Verdict, Reason>> {
+        (first..series.len()).map(|at| self.at(series, at)).collect()
+    }
+
     /// Whether the count is above the limit.
     fn alarm(verdict: &Self::Verdict) -> bool;
 
@@ -83,8 +90,9 @@ fn judged<D: Detector>(detector: &D, series: &Series, first: usize) -> Vec<Array
     let mut numbers: Vec<Float64Builder> = Vec::new();
     numbers.resize_with(D::NUMBERS.len(), || Float64Builder::with_capacity(rows));
     let (mut alarms, mut reasons) = (BooleanBuilder::with_capacity(rows), StringBuilder::new());
+    let verdicts = detector.all(series, first);
     for at in 0..rows {
-        let verdict = (at >= first).then(|| detector.at(series, at));
+        let verdict = at.checked_sub(first).and_then(|at| verdicts.get(at).copied());
         let known = verdict.and_then(std::result::Result::ok);
         for ((_, of), builder) in D::NUMBERS.iter().zip(&mut numbers) {
             builder.append_option(known.as_ref().and_then(of));
@@ -146,11 +154,17 @@ impl<D: Detector> WindowUDFImpl for Windowed<D> {
         let options = |found: &DataType| matches!(found, DataType::Struct(_)) || found.is_null();
         match found {
             [a, b] if slot(a) && count(b) => Ok(vec![DataType::Int64, DataType::Float64]),
+            [a, b, c] if slot(a) && count(b) && *c == DataType::Boolean => {
+                Ok(vec![DataType::Int64, DataType::Float64, DataType::Boolean])
+            }
             [a, b, c] if slot(a) && count(b) && options(c) => Ok(vec![DataType::Int64, DataType::Float64, c.clone()]),
+            [a, b, c, d] if slot(a) && count(b) && *c == DataType::Boolean && options(d) => {
+                Ok(vec![DataType::Int64, DataType::Float64, DataType::Boolean, d.clone()])
+            }
             _ => {
                 let found: Vec<String> = found.iter().map(ToString::to_string).collect();
                 let name = D::NAME;
-                let expected = format!("{name}(slot BIGINT or DATE, count, {{options}})");
+                let expected = format!("{name}(slot BIGINT or DATE, count, masked BOOLEAN, {{options}})");
                 Err(refused(name, &expected, &format!("{name}({})", found.join(", "))))
             }
         }
@@ -161,13 +175,12 @@ impl<D: Detector> WindowUDFImpl for Windowed<D> {
     }
 
     fn partition_evaluator(&self, args: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
-        let literal = match args.input_exprs().get(2) {
-            None => None,
-            Some(options) => {
-                let none = || refused(D::NAME, "options as a constant", "an expression of columns");
-                Some(constant(options.as_ref()).ok_or_else(none)?)
-            }
-        };
+        let types: Vec<DataType> = args
+            .input_fields()
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
+        let literal = literal(D::NAME, &types, args.input_exprs())?;
         let options = Options::read(D::NAME, &[D::OPTIONS, &COMMON].concat(), literal.as_ref())?;
         let last = options.whole("last", 0, 0, i64::MAX)?;
         Ok(Box::new(Evaluator {
@@ -187,7 +200,7 @@ struct Evaluator<D> {
 
 impl<D: Detector> PartitionEvaluator for Evaluator<D> {
     fn evaluate_all(&mut self, values: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-        let [slots, counts, ..] = values else {
+        let [slots, counts, rest @ ..] = values else {
             return Err(DataFusionError::Internal(format!("{}: no arguments", D::NAME)));
         };
         let (slots, counts) = (as_int64_array(slots)?, as_float64_array(counts)?);
@@ -198,7 +211,10 @@ impl<D: Detector> PartitionEvaluator for Evaluator<D> {
             )));
         }
         let counts: Vec<Option<f64>> = counts.iter().collect();
-        let series = Series::new(slots.values(), &counts, self.step);
+        let masked = rest.first().and_then(|column| column.as_boolean_opt());
+        let masked: Option<Vec<bool>> =
+            masked.map(|masked| masked.iter().map(|masked| masked.unwrap_or(false)).collect());
+        let series = Series::with_mask(slots.values(), &counts, masked.as_deref(), self.step);
         let first = if self.last == 0 {
             0
         } else {

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::arrow::array::Array;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 
@@ -81,6 +81,50 @@ impl Options {
                 let expected = format!("{key} as a whole number from {least} to {most}");
                 Err(self.error(&expected, &given.to_string()))
             }
+        }
+    }
+
+    /// Whether an option was given.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.given.contains_key(key)
+    }
+
+    /// Yes or no.
+    ///
+    /// # Errors
+    /// As [`Options::number`].
+    pub(super) fn flag(&self, key: &str, default: bool) -> Result<bool> {
+        match self.given.get(key) {
+            None => Ok(default),
+            Some(ScalarValue::Boolean(Some(flag))) => Ok(*flag),
+            Some(given) => Err(self.error(&format!("{key} as true or false"), &given.to_string())),
+        }
+    }
+
+    /// A list as it was given; `None` where it was not.
+    ///
+    /// # Errors
+    /// As [`Options::number`].
+    pub(super) fn list(&self, key: &str) -> Result<Option<ArrayRef>> {
+        match self.given.get(key) {
+            None => Ok(None),
+            Some(ScalarValue::List(list)) if list.value(0).null_count() == 0 => Ok(Some(list.value(0))),
+            Some(given) => Err(self.error(&format!("{key} as a list without NULL"), &given.to_string())),
+        }
+    }
+
+    /// A list of numbers.
+    ///
+    /// # Errors
+    /// As [`Options::number`].
+    pub(super) fn numbers(&self, key: &str, default: &[f64]) -> Result<Vec<f64>> {
+        match self.list(key)? {
+            None => Ok(default.to_vec()),
+            Some(list) if list.data_type().is_numeric() => {
+                let list = datafusion::arrow::compute::cast(&list, &DataType::Float64)?;
+                Ok(list.as_primitive::<Float64Type>().values().to_vec())
+            }
+            Some(list) => Err(self.error(&format!("{key} as a list of numbers"), &list.data_type().to_string())),
         }
     }
 

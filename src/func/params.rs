@@ -21,6 +21,10 @@ pub(super) enum Kind {
     Text,
     /// A DOUBLE or a LIST of them.
     DoubleOrList,
+    /// A LIST of DOUBLE.
+    Doubles,
+    /// A LIST of VARCHAR.
+    Texts,
 }
 
 /// The name of a function and its parameters.
@@ -138,6 +142,8 @@ impl Kind {
             Kind::Double => "DOUBLE",
             Kind::Text => "VARCHAR",
             Kind::DoubleOrList => "DOUBLE or LIST<DOUBLE>",
+            Kind::Doubles => "LIST<DOUBLE>",
+            Kind::Texts => "LIST<VARCHAR>",
         }
     }
 
@@ -146,15 +152,25 @@ impl Kind {
             Kind::BigInt => (DataType::Int64, found.is_integer()),
             Kind::Double => (DataType::Float64, found.is_numeric()),
             Kind::Text => (DataType::Utf8, is_text(found)),
-            Kind::DoubleOrList => match found {
-                DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => (
-                    list_of_doubles(),
-                    item.data_type().is_numeric() || item.data_type().is_null(),
-                ),
-                _ => (DataType::Float64, found.is_numeric()),
-            },
+            Kind::DoubleOrList if item(found).is_none() => (DataType::Float64, found.is_numeric()),
+            Kind::DoubleOrList | Kind::Doubles => (
+                list_of_doubles(),
+                item(found).is_some_and(|item| item.is_numeric() || item.is_null()),
+            ),
+            Kind::Texts => (
+                DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
+                item(found).is_some_and(|item| is_text(item) || item.is_null()),
+            ),
         };
         (accepted || found.is_null()).then_some(wanted)
+    }
+}
+
+/// What a list is of; `None` for what is none.
+fn item(found: &DataType) -> Option<&DataType> {
+    match found {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => Some(item.data_type()),
+        _ => None,
     }
 }
 

@@ -73,6 +73,13 @@ pub fn ring(cell: i64, k: u32) -> Option<Vec<i64>> {
     Some(cells)
 }
 
+/// The cell of a coarser resolution, or of its own, that holds a cell; `None` for no cell or a finer resolution.
+#[must_use]
+pub fn parent(cell: i64, resolution: u8) -> Option<i64> {
+    let resolution = Resolution::try_from(resolution).ok()?;
+    unpack(cell)?.parent(resolution).map(pack)
+}
+
 /// The usual hexadecimal text of a cell, lower case without a prefix; `None` for no cell.
 #[must_use]
 pub fn text(cell: i64) -> Option<String> {

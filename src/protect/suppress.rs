@@ -17,6 +17,8 @@ pub enum State {
     Shown,
     /// Hidden.
     Hidden,
+    /// Never shown, and nobody's secret: what is left between sums.
+    Rest,
 }
 
 /// A count of a table, margins included.
@@ -89,7 +91,7 @@ impl Table {
 
     /// The hidden counts that a reader who knows all others can tell more closely than to `k` values.
     pub fn exposed(&self, k: u64) -> Vec<Exposed> {
-        self.components(|count| count.state == State::Hidden)
+        self.components(|count| matches!(count.state, State::Hidden | State::Rest))
             .iter()
             .flat_map(|component| self.exposed_among(component, k))
             .collect()
@@ -130,7 +132,7 @@ impl Table {
             .collect();
         let program = Program::new(self, component, k);
         let mut exposed = Vec::new();
-        for at in 0..component.len() {
+        for at in (0..component.len()).filter(|at| self.counts[component[*at]].state == State::Hidden) {
             for upwards in [true, false] {
                 if ranges[at].1 - ranges[at].0 >= k - SLACK {
                     break;
@@ -250,7 +252,7 @@ impl Program {
             let up = variables.add(variable().min(0.0).max(self.k));
             let down = variables.add(variable().min(0.0).max((value - least).min(self.k)));
             let price = match table.counts[*at].state {
-                State::Hidden => SLACK,
+                State::Hidden | State::Rest => SLACK,
                 State::Open | State::Shown => 1.0 + value,
             };
             cost = cost + up * price + down * price;

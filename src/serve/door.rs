@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State as Held};
-use axum::http::{HeaderMap, Method, Response, header};
+use axum::http::{HeaderMap, Method, Response, StatusCode, header};
 use governor::clock::MonotonicClock;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -35,6 +35,10 @@ use crate::time::Clock;
 
 /// The path under which everything lies.
 pub const ROOT: &str = "delta-sharing";
+/// The path at which a server says whether it answers.
+const HEALTH: &str = "/health";
+const UP: &str = r#"{"status":"up"}"#;
+const DOWN: &str = r#"{"status":"down"}"#;
 /// Time that a client has for its request.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a request's head at most.
@@ -259,6 +263,19 @@ impl Server {
         }
     }
 
+    /// Whether requests are answered now, for whoever watches the machine: it tells nothing else, and is no request
+    /// of a recipient.
+    fn health(&self) -> Response<Body> {
+        let up = self.audit.writes() && self.watched.now().is_some();
+        let mut response = Response::new(Body::from(if up { UP } else { DOWN }));
+        if !up {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        answer::set(&mut response, "content-type", JSON);
+        answer::set(&mut response, "cache-control", "private, no-store");
+        response
+    }
+
     /// Answers one request, after it was recorded.
     async fn answer(self: Arc<Self>, address: IpAddr, request: Request) -> Response<Body> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -394,6 +411,9 @@ async fn door(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
+    if request.uri().path() == HEALTH {
+        return server.health();
+    }
     // on its own: a connection that ends while the record is written must not leave it without an end
     let answered = tokio::spawn(server.answer(from.ip().to_canonical(), request)).await;
     answered.unwrap_or_else(|_| No::Unavailable.response())

@@ -152,5 +152,12 @@ mod tests {
             .map(|(key, value)| (key.clone(), value.to_uppercase()))
             .collect();
         assert!(!link.holds(&seals, &upper));
+        // a million guesses of a signature
+        let mut guessed = query.clone();
+        for number in 0..1_000_000_u64 {
+            let mac = hex(&seals[0].of(&[b"a guess", &number.to_le_bytes()]));
+            guessed.insert(SIGNATURE.to_owned(), mac);
+            assert!(!link.holds(&seals, &guessed));
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::lake::Lake;
 use crate::share::gate::{self, Decided, Epoch};
 use crate::share::memory;
+use crate::share::nested::Nested;
 use crate::share::rows::{Columns, HIDDEN};
 use crate::share::{Class, Share};
 use crate::time::calendar;
@@ -52,6 +53,7 @@ pub async fn attack(lake: &Lake, bounds: Bounds, session: &Session, share: &Shar
     let (totals, k) = (columns.totals(), share.file.k);
     let memory = memory::recall(lake, bounds, &share.name).await?;
     columns.as_before(&memory)?;
+    let outer = Nested::outer(lake, bounds, share).await?;
     let mut found = Attacked {
         share: share.name.clone(),
         ..Attacked::default()
@@ -61,13 +63,15 @@ pub async fn attack(lake: &Lake, bounds: Bounds, session: &Session, share: &Shar
         found.blocks += 1;
         let Some(last) = epochs.last() else { continue };
         found.hidden += last.values().filter(|decided| decided.hidden).count() as u64;
-        let exposed = gate::exposed(epochs, &totals, k);
+        let around = outer.as_ref().map(|outer| outer.around(&(county.clone(), *period)));
+        let exposed = gate::exposed(epochs, &totals, around.as_ref(), k);
         if found.first.is_empty() && !exposed.is_empty() {
             let day = calendar::date(*period).map(|day| day.to_string()).unwrap_or_default();
             found.first = format!("{county} {day}");
         }
         found.exposed += exposed.len() as u64;
-        found.exposed_if_small_alone += gate::exposed(&[small_alone(last, k)], &totals, k).len() as u64;
+        found.exposed_if_small_alone +=
+            gate::exposed(&[small_alone(last, k)], &totals, around.as_ref(), k).len() as u64;
         for (_, decided) in last.iter().filter(|(key, _)| key.iter().all(Option::is_some)) {
             all += decided.value;
             shown += if decided.hidden { 0 } else { decided.value };

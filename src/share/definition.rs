@@ -25,6 +25,16 @@ pub enum Class {
     Compared,
 }
 
+/// A share that counts the same calls by day.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Within {
+    /// Its name.
+    pub share: String,
+    /// How many days each count of this share spans, from the day of its period.
+    pub days: u16,
+}
+
 /// A share as a person writes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +64,9 @@ pub struct ShareFile {
     /// Columns over which totals are shown as well.
     #[serde(default)]
     pub totals: Vec<Vec<String>>,
+    /// The share of days whose calls these are too: the gate then decides on what both give away together.
+    #[serde(default)]
+    pub within: Option<Within>,
     /// The least count that is shown.
     #[serde(default = "least_k")]
     pub k: u64,
@@ -90,6 +103,10 @@ pub struct Share {
     pub inputs: Vec<String>,
     /// The last day on which it is shared, days since 1970-01-01; none where nobody approved it.
     pub expires: Option<i32>,
+    /// The share of days that it lies within.
+    pub(super) outer: Option<Box<Share>>,
+    /// The shares of spans that lie within it.
+    pub(super) inner: Vec<Share>,
     text: String,
 }
 
@@ -126,7 +143,7 @@ impl Share {
     }
 }
 
-/// The shares of a site, by name.
+/// The shares of a site by name, those of days before those within them.
 ///
 /// # Errors
 /// `Input` with every problem of every file.
@@ -163,15 +180,52 @@ pub fn shares(site: &Site) -> Result<Vec<Share>> {
                 file: given,
                 sql,
                 inputs,
+                outer: None,
+                inner: Vec::new(),
                 text: file.text.clone(),
             });
         }
     }
+    nest(site, &mut found, &mut problems)?;
     if problems.is_empty() {
         Ok(found)
     } else {
         Err(fail(Kind::Input, "shares_invalid", &[]).with_problems(problems))
     }
+}
+
+/// Gives each share the others that count its calls.
+fn nest(site: &Site, shares: &mut [Share], problems: &mut Vec<Problem>) -> Result<()> {
+    let alone = shares.to_vec();
+    for share in &alone {
+        let Some(within) = &share.file.within else { continue };
+        let outer = alone.iter().position(|other| other.name == within.share);
+        let fits = |outer: &Share| {
+            let (own, days) = (&share.file, &outer.file);
+            own.class == Class::Compared
+                && days.class == Class::Compared
+                && days.within.is_none()
+                && days.k == own.k
+                && days.county == own.county
+                && within.days > 0
+                && days.dims.iter().all(|dim| own.dims.contains(dim))
+        };
+        match outer.filter(|at| fits(&alone[*at])) {
+            Some(outer) => {
+                shares[outer].inner.push(share.clone());
+                if let Some(own) = shares.iter_mut().find(|own| own.name == share.name) {
+                    own.outer = Some(Box::new(alone[outer].clone()));
+                }
+            }
+            None => {
+                let file = site.file(&format!("pipelines/shares/{}.toml", share.name))?;
+                let message = Message::new("share_within", &[&within.share]);
+                problems.push(text::problem_at_word(&file.path, &file.text, "within", message));
+            }
+        }
+    }
+    shares.sort_by_key(|share| share.outer.is_some());
+    Ok(())
 }
 
 /// What a file says has to fit together.
@@ -193,7 +247,8 @@ fn check(file: &SiteFile, given: &ShareFile, problems: &mut Vec<Problem>) {
         }
     }
     if given.class == Class::Own {
-        if given.count.is_some() || !given.totals.is_empty() || !given.dims.is_empty() {
+        let counts = given.count.is_some() || given.within.is_some();
+        if counts || !given.totals.is_empty() || !given.dims.is_empty() {
             wrong("class", Message::new("share_own_counts", &[]));
         }
         return;

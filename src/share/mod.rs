@@ -10,6 +10,7 @@ pub mod definition;
 pub mod desk;
 pub mod gate;
 pub mod memory;
+mod nested;
 pub mod offer;
 pub mod profile;
 pub mod publish;

@@ -15,6 +15,7 @@ use crate::message::Message;
 use crate::model::pinned;
 use crate::share::gate::{self, Counts, Decided, Epoch, Key, Verdict};
 use crate::share::memory::{self, Block};
+use crate::share::nested::Nested;
 use crate::share::rows::{Columns, MONTH, Shown};
 use crate::share::{Class, Share};
 
@@ -118,26 +119,33 @@ impl Publisher<'_> {
         let mut known = memory::recall(self.lake, self.bounds, &share.name).await?;
         let (totals, mut gate) = (columns.totals(), Gate::default());
         columns.as_before(&known)?;
+        let outer = Nested::outer(self.lake, self.bounds, share).await?;
+        let inner = Nested::inner(self.lake, self.bounds, share).await?;
         let (mut anew, mut shown): (BTreeMap<Block, Epoch>, Vec<(Block, Epoch)>) = (BTreeMap::new(), Vec::new());
         for (block, counts) in &blocks {
-            let before = known.blocks.remove(block).unwrap_or_default();
             let counts = gate::with_totals(counts, &totals);
             if counts.len() > MOST_COUNTS {
                 let words: [&dyn std::fmt::Display; 4] = [&share.name, &block.0, &counts.len(), &MOST_COUNTS];
                 return Err(fail(Kind::Limit, "share_block", &words).hint("share_block_hint", &[]));
             }
-            let epoch = match gate::decide(&counts, &totals, &before, share.file.k) {
+            let around = outer.as_ref().map(|outer| outer.around(block));
+            let before = known.blocks.get(block).map_or(&[][..], Vec::as_slice);
+            match gate::decide(&counts, &totals, before, around.as_ref(), share.file.k) {
                 Verdict::Anew(epoch) => {
-                    anew.insert(block.clone(), epoch.clone());
-                    epoch
+                    let published = known.blocks.entry(block.clone()).or_default();
+                    published.push(epoch.clone());
+                    if inner.iter().any(|inner| inner.gives_away(&known, block)) {
+                        known.blocks.entry(block.clone()).or_default().pop();
+                        gate.stay += 1;
+                    } else {
+                        anew.insert(block.clone(), epoch);
+                    }
                 }
-                Verdict::Same => before.into_iter().next_back().unwrap_or_default(),
-                Verdict::Stays => {
-                    gate.stay += 1;
-                    before.into_iter().next_back().unwrap_or_default()
-                }
-            };
-            shown.push((block.clone(), epoch));
+                Verdict::Same => {}
+                Verdict::Stays => gate.stay += 1,
+            }
+            let stands = known.blocks.get(block).and_then(|epochs| epochs.last().cloned());
+            shown.push((block.clone(), stands.unwrap_or_default()));
         }
         // remembered before it can be seen: what was shown once is never forgotten
         memory::remember(

@@ -95,6 +95,24 @@ pub fn percentile(values: &mut [i64], level: f64) -> Option<f64> {
     Levels::new(vec![level]).ok()?.of(values, &mut out).then_some(out[0])
 }
 
+/// The median of the distances to the median (Hampel 1974); reorders `values`. `None` for no values.
+///
+/// ```
+/// assert_eq!(fenghuo::stat::percentile::median_absolute_deviation(&mut [1, 2, 4, 900]), Some(1.5));
+/// ```
+#[must_use]
+pub fn median_absolute_deviation(values: &mut [i64]) -> Option<f64> {
+    let median = percentile(values, 0.5)?;
+    let mut distances: Vec<f64> = values.iter().map(|value| (*value as f64 - median).abs()).collect();
+    distances.sort_unstable_by(f64::total_cmp);
+    let middle = distances.len() / 2;
+    Some(if distances.len() % 2 == 1 {
+        distances[middle]
+    } else {
+        f64::midpoint(distances[middle - 1], distances[middle])
+    })
+}
+
 /// Why a list of levels was refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BadLevels {

@@ -17,6 +17,8 @@ pub enum Reason {
     Order,
     /// A count that is needed is not known.
     Unknown,
+    /// A slot that is needed is masked: something else than the world changed in it.
+    Masked,
     /// A number that is needed is no count: negative, not finite or above 2⁵³.
     NoCount,
     /// The counts before it are all equal, and no least deviation is given.
@@ -32,6 +34,7 @@ impl Reason {
             Reason::Gap => "gap",
             Reason::Order => "order",
             Reason::Unknown => "unknown",
+            Reason::Masked => "masked",
             Reason::NoCount => "no_count",
             Reason::Flat => "flat",
         }
@@ -53,6 +56,12 @@ impl Series {
     /// Counts of the same length as their slots, which are `step` apart; `None` for what is not known.
     #[must_use]
     pub fn new(slots: &[i64], counts: &[Option<f64>], step: i64) -> Series {
+        Series::with_mask(slots, counts, None, step)
+    }
+
+    /// The same, with slots that are masked: they count nowhere, and what needs one has no verdict.
+    #[must_use]
+    pub fn with_mask(slots: &[i64], counts: &[Option<f64>], masked: Option<&[bool]>, step: i64) -> Series {
         let mut series = Series {
             counts: Vec::with_capacity(counts.len()),
             runs: Vec::with_capacity(counts.len()),
@@ -68,6 +77,10 @@ impl Series {
                 }
             }
             match count {
+                _ if masked.is_some_and(|masked| masked[at]) => {
+                    hole = (at + 1, Reason::Masked);
+                    series.counts.push(f64::NAN);
+                }
                 Some(count) if (0.0..=MOST).contains(count) => series.counts.push(*count),
                 Some(_) => {
                     hole = (at + 1, Reason::NoCount);

@@ -33,6 +33,7 @@ mod isolation;
 mod keys;
 mod nights;
 mod notices;
+mod oracle_sets;
 mod oracles;
 mod page;
 mod pull;

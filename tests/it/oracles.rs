@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::support::as_json;
 
-type Row = BTreeMap<String, String>;
+pub type Row = BTreeMap<String, String>;
 
 /// The rows of a table as texts; what is blank or no number is absent.
-fn table(path: &Path) -> Vec<Row> {
+pub fn table(path: &Path) -> Vec<Row> {
     let mut reader = csv::Reader::from_path(path).expect("a table");
     let names = reader.headers().expect("a header").clone();
     let read = |record: csv::Result<csv::StringRecord>| {
@@ -29,12 +29,12 @@ fn table(path: &Path) -> Vec<Row> {
     reader.records().map(read).collect()
 }
 
-fn number(row: &Row, name: &str) -> Option<f64> {
+pub fn number(row: &Row, name: &str) -> Option<f64> {
     Some(row.get(name)?.parse().expect("a number"))
 }
 
 /// The folders of a kind of case: those of the repository, and those of others beside the checkout.
-fn cases(kind: &str) -> Vec<PathBuf> {
+pub fn cases(kind: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let list = |folder: PathBuf| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -177,7 +177,7 @@ fn farrington_options(params: &Value) -> String {
 }
 
 /// How far two numbers are apart, as a share of the larger and of a floor.
-fn apart(found: &Value, expected: Option<f64>, floor: f64) -> f64 {
+pub fn apart(found: &Value, expected: Option<f64>, floor: f64) -> f64 {
     match (found.as_f64(), expected) {
         (None, None) => 0.0,
         (Some(found), Some(expected)) => (found - expected).abs() / expected.abs().max(floor),

@@ -7,8 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -432,12 +432,41 @@ fn a_line_that_breaks_anywhere_and_a_puller_that_is_killed_lose_nothing() {
     settled(&site);
 }
 
+const BIG: &str = "shares/town/schemas/share/tables/big/query";
+
+/// Reads a table again and again until it is told to end; how many answers came whole.
+async fn read_on(client: &reqwest::Client, query: &str, ends: &AtomicBool) -> u64 {
+    let mut whole = 0;
+    while !ends.load(Ordering::Relaxed) {
+        let Ok(answer) = client.post(query).body("{}").send().await else {
+            break;
+        };
+        let Ok(lines) = answer.text().await else { break };
+        whole += 1;
+        let files = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        for url in files.filter_map(|line| line["file"]["url"].as_str().map(str::to_owned)) {
+            let Ok(answer) = client.get(url).send().await else {
+                break;
+            };
+            let Ok(_) = answer.bytes().await else { break };
+            whole += 1;
+        }
+    }
+    whole
+}
+
 #[test]
 fn a_server_that_is_killed_is_back_with_a_whole_record() {
     let city = city(66, 20_000);
     let site = city.site.path().to_owned();
     let Some(mut door) = Door::open(&site, "") else { return };
-    let profiles = COUNTIES.map(|code| recipient(&site, &format!("c{code}"), code, &SHARES));
+    let codes: [&str; 8] = std::array::from_fn(|at| COUNTIES[at % COUNTIES.len()]);
+    let profiles: Vec<_> = (0..)
+        .zip(codes)
+        .map(|(at, code)| recipient(&site, &format!("c{code}-{at}"), code, &SHARES))
+        .collect();
     let profile = profiles[0].clone();
     let rounds = if std::env::var("FENGHUO_TEST_KILLS").is_ok() {
         100
@@ -446,9 +475,11 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
     };
     let mut dice = Dice(11);
     let mut cut_off = 0;
+    let mut answered = 0;
+    let mut longest = Duration::ZERO;
     for _ in 0..rounds {
-        let counties = profiles.each_ref().map(|profile| County::new(profile));
-        let pulling = counties.each_ref().map(|county| {
+        let counties: Vec<_> = profiles.iter().map(|profile| County::new(profile)).collect();
+        let pulling = counties.iter().map(|county| {
             let path = county.site.path().join("fenghuo.toml");
             let said = std::fs::read_to_string(&path).expect("settings");
             std::fs::write(&path, format!("{said}mebibytes_per_second = 2.0\nattempts = 20\n")).expect("settings");
@@ -458,11 +489,27 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
                 .spawn()
                 .expect("the program starts")
         });
-        std::thread::sleep(Duration::from_millis(700 + dice.below(700)));
+        let pulling: Vec<_> = pulling.collect();
+        // four readers besides, who ask again and again for all files of a table and read them
+        let ends = Arc::new(AtomicBool::new(false));
+        let reading: Vec<_> = profiles[..4]
+            .iter()
+            .map(|profile| {
+                let (client, at, ends) = (door.client_of(&token(profile)), door.url(BIG), ends.clone());
+                std::thread::spawn(move || runtime().block_on(read_on(&client, &at, &ends)))
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(1_500 + dice.below(1_500)));
         door.kill();
+        ends.store(true, Ordering::Relaxed);
         let record_then = record(&site).len();
+        let begun = Instant::now();
         door.start();
-        for ((mut pulling, county), code) in pulling.into_iter().zip(&counties).zip(COUNTIES) {
+        longest = longest.max(begun.elapsed());
+        for reader in reading {
+            answered += reader.join().expect("a reader");
+        }
+        for ((mut pulling, county), code) in pulling.into_iter().zip(&counties).zip(codes) {
             let output = pulling.wait().expect("a pull");
             let mut words = String::new();
             pulling.stderr.take().expect("stderr").read_to_string(&mut words).ok();
@@ -478,7 +525,11 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
             .filter(|line| line["reason"] == "the process ended");
         cut_off += ended.count();
     }
-    println!("{rounds} kills of the server, {cut_off} answers cut off");
+    println!(
+        "{rounds} kills of the server under eight pulls and four readers, back after {longest:?} at most; \
+         {answered} answers were read whole, {cut_off} cut off"
+    );
+    assert!(answered > 0, "no reader had an answer");
     assert!(cut_off > 0, "no answer was under way");
     // where the record cannot be written, nothing leaves
     std::thread::sleep(Duration::from_secs(3));
@@ -489,11 +540,21 @@ fn a_server_that_is_killed_is_back_with_a_whole_record() {
     runtime().block_on(async {
         let (status, _, body) = ask(door.client().get(door.url("shares")).bearer_auth(token(&profile))).await;
         assert_eq!(status, 503, "{}", text(&body));
+        let health = format!("https://127.0.0.1:{}/health", door.port);
+        let (status, ..) = ask(door.client().get(&health)).await;
+        assert_eq!(status, 503, "a server that cannot record is well");
+        // it stays so while the disk is full, and is well by itself again
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let (status, ..) = ask(door.client().get(&health)).await;
+        assert_eq!(status, 503);
     });
     std::fs::remove_file(&chain).expect("a full disk");
     std::fs::rename(&aside, &chain).expect("a record");
     runtime().block_on(async {
         let (status, ..) = ask(door.client().get(door.url("shares")).bearer_auth(token(&profile))).await;
+        assert_eq!(status, 200);
+        let health = format!("https://127.0.0.1:{}/health", door.port);
+        let (status, ..) = ask(door.client().get(&health)).await;
         assert_eq!(status, 200);
     });
     settled(&site);

@@ -1,5 +1,6 @@
-//! Counter-based randomness of the synthetic city: every draw is a pure function of (seed, lane, two indices), so a file
-//! never depends on the order in which files are written. Deliberately not cryptographic and never used for keys or tokens.
+//! Counter-based randomness (SplitMix64: Steele, Lea and Flood 2014): every draw is a pure function of (seed, lane, two
+//! indices), so that nothing depends on the order in which things are drawn, on threads or on partitions. Deliberately
+//! not cryptographic and never used for keys or tokens.
 
 /// Names a purpose of randomness (FNV-1a), so that two purposes never share numbers.
 pub const fn lane(name: &str) -> u64 {
@@ -22,7 +23,7 @@ const fn mix(value: u64) -> u64 {
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A short run of random numbers that belongs to one thing (an alarm, a camera, a day).
+/// A short run of random numbers that belongs to one thing (an alarm, a camera, a replicate).
 #[derive(Clone, Debug)]
 pub struct Stream {
     state: u64,
@@ -52,6 +53,14 @@ impl Stream {
     /// Uniform in [0, bound); 0 for an empty range.
     pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// Puts values into an order in which each is as likely (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, values: &mut [T]) {
+        for end in (1..values.len()).rev() {
+            let at = self.below(end as u64 + 1) as usize;
+            values.swap(end, at);
+        }
     }
 
     /// Uniform in [low, high], both ends included.
