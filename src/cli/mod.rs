@@ -8,6 +8,7 @@ mod completions;
 mod contract;
 mod demo;
 mod diff;
+mod docs;
 mod doctor;
 mod export;
 mod freshness;
@@ -83,6 +84,7 @@ enum Command {
     Retry(retry::Args),
     Backfill(backfill::Args),
     Diff(diff::Args),
+    Docs(docs::Args),
     Lineage(lineage::Args),
     Freshness(freshness::Args),
     Schedule(schedule::Args),
@@ -267,6 +269,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Table(args) => table::run(args, site, printer).await,
         Command::Test(args) => test::run(args, site, printer).await,
         Command::Workbook(args) => workbook::run(args, at, printer).await,
+        Command::Docs(args) => docs::run(args, printer),
         Command::Schema(args) => schema::run(args, printer),
         Command::Completions(args) => completions::run(args, printer),
     }

@@ -4,6 +4,11 @@
 //! in rising order; `unnest` makes rows of them. Any integer clock serves (days, seconds), as long as `within`
 //! counts the same. NULL values are ignored; a group without a burst is NULL. `k` and `within` are constants,
 //! `k` from 1 and `within` from 0 on. It replaces `count(*) OVER (… RANGE BETWEEN INTERVAL … PRECEDING …)`.
+//!
+//! ```sql
+//! SELECT k, unnest(burst(day, 3, 5)) AS burst
+//! FROM (VALUES ('a', 1), ('a', 3), ('a', 4), ('b', 9)) AS t (k, day) GROUP BY k
+//! ```
 
 use std::sync::Arc;
 

@@ -5,6 +5,11 @@
 //! a week; 7 for days); `k`, the periods back (12); `alpha`, the one-sided level (0.001); `floor`, the least mean (0.05).
 //! `size` is that of the negative binomial, NULL where the counts vary no more than a Poisson. `reason`: history, gap,
 //! order, unknown, `no_count`. Holidays and shifted working days are another calendar: mask them or judge them apart.
+//!
+//! ```sql
+//! SELECT hour, calendar_baseline(hour, n, {'period': 2, 'k': 3}) OVER (ORDER BY hour) AS verdict
+//! FROM (VALUES (1, 4), (2, 9), (3, 5), (4, 8), (5, 6), (6, 7), (7, 20)) AS t (hour, n)
+//! ```
 
 use datafusion::error::Result;
 

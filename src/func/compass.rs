@@ -1,8 +1,11 @@
-//! `compass(lon1, lat1, lon2, lat2, 'zh' | 'en') VARCHAR`: in which direction of point 1 point 2
-//! lies.
+//! `compass(lon1, lat1, lon2, lat2, 'zh' | 'en') VARCHAR`
 //!
-//! One of eight words, 东北 or northeast, for a place label. NULL for two equal points, which have no
-//! direction, and off the earth.
+//! In which direction of point 1 point 2 lies. One of eight words, 东北 or northeast, for a place label. NULL for two
+//! equal points, which have no direction, and off the earth.
+//!
+//! ```sql
+//! SELECT compass(117.18, 34.26, 117.20, 34.28, 'en') AS direction
+//! ```
 
 use std::sync::Arc;
 

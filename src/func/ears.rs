@@ -5,6 +5,11 @@
 //! level (0.001, of C3 0.025); `min_sigma`, the least standard deviation (0.5), without which equal counts give no
 //! limit. `reason`: history, gap, order, unknown, `no_count`, flat. There is no day of the week in it: use it on the
 //! ratio to the weekday's mean, or on workdays and weekends apart. Source: Hutwagner et al. 2003; Fricker et al. 2008.
+//!
+//! ```sql
+//! SELECT day, ears_c1(day, n, {'baseline': 3}) OVER (ORDER BY day) AS verdict
+//! FROM (VALUES (1, 4), (2, 6), (3, 5), (4, 5), (5, 19)) AS t (day, n)
+//! ```
 
 use datafusion::error::Result;
 

@@ -10,6 +10,12 @@
 //! (5), below which `upper` is NULL and `reason` `few_events`; `compat`, 'r' for the forecast error of the R package
 //! surveillance. `last` makes a night cheap, since only the newest slot is new. `reason`: history, gap, order, unknown,
 //! `no_count`, flat, `few_events`. Source: Noufaily et al. 2013.
+//!
+//! ```sql
+//! SELECT week, farrington(week, n, {'freq': 4, 'b': 3, 'w': 1, 'periods': 1, 'left_out': 0, 'last': 1}) OVER (ORDER BY week) AS verdict
+//! FROM (VALUES (1, 4), (2, 6), (3, 5), (4, 7), (5, 6), (6, 4), (7, 5), (8, 6), (9, 5), (10, 4), (11, 6), (12, 5), (13, 6),
+//!   (14, 19)) AS t (week, n)
+//! ```
 
 use datafusion::error::Result;
 

@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
+use datafusion::arrow::array::{Array, ArrayData, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::{concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
@@ -308,15 +308,12 @@ impl<S: Set> Rows<S> {
         if columns.first().is_none_or(|column| column.is_empty()) {
             return Ok(());
         }
-        self.bytes += columns
-            .iter()
-            .map(|column| column.get_array_memory_size())
-            .sum::<usize>();
+        self.bytes += held(&columns)?;
         self.parts.push(columns);
         // small parts cost more than what is in them; joined twice as large each time, rows are copied seldom
         if self.parts.len() > MOST_PARTS {
             let joined = self.whole()?;
-            self.bytes = joined.iter().map(|column| column.get_array_memory_size()).sum();
+            self.bytes = held(&joined)?;
             self.parts = vec![joined];
         }
         Ok(())
@@ -329,6 +326,12 @@ impl<S: Set> Rows<S> {
         };
         (0..self.types.len()).map(column).collect()
     }
+}
+
+/// Bytes that columns hold: parts of groups are slices of what the rows of all groups came in.
+fn held(columns: &[ArrayRef]) -> Result<usize> {
+    let of = |column: &ArrayRef| Ok(column.to_data().get_slice_memory_size()? + size_of::<ArrayData>());
+    columns.iter().map(of).sum()
 }
 
 /// Columns with their rows in one order, whichever they came in.

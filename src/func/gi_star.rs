@@ -11,7 +11,7 @@
 //! `p` too small: use permutations. Source: Getis and Ord 1992; Ord and Getis 1995.
 //!
 //! ```sql
-//! SELECT unnest(gi_star(id, n, {'weights': 'rook', 'columns': 3}), recursive := true)
+//! SELECT unnest(gi_star(id, n, {'weights': 'rook', 'columns': 3})) AS place
 //! FROM (VALUES (0, 9), (1, 8), (2, 1), (3, 7), (4, 2), (5, 0)) AS t (id, n)
 //! ```
 

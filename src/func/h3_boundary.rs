@@ -1,6 +1,7 @@
-//! `h3_boundary(cell BIGINT) VARCHAR`: the outline of a cell as WKT, WGS-84 degrees.
+//! `h3_boundary(cell BIGINT) VARCHAR`
 //!
-//! `POLYGON((lon lat, …))`, closed, seven decimals. NULL for an integer that is no cell.
+//! The outline of a cell as WKT, WGS-84 degrees. `POLYGON((lon lat, …))`, closed, seven decimals. NULL for an integer
+//! that is no cell.
 //!
 //! ```sql
 //! SELECT h3_boundary(h3_cell(117.18, 34.26, 8)) AS outline

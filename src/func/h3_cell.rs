@@ -1,6 +1,10 @@
-//! `h3_cell(lon DOUBLE, lat DOUBLE, res INT) BIGINT`: the H3 cell of a WGS-84 point.
+//! `h3_cell(lon DOUBLE, lat DOUBLE, res INT) BIGINT`
 //!
-//! It does not convert reference systems: a GCJ-02 point lands in a neighbouring cell.
+//! The H3 cell of a WGS-84 point. It does not convert reference systems: a GCJ-02 point lands in a neighbouring cell.
+//!
+//! ```sql
+//! SELECT h3_cell(117.18, 34.26, 9) AS cell
+//! ```
 
 use std::sync::Arc;
 

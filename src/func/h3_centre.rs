@@ -1,7 +1,11 @@
-//! `h3_centre(cell BIGINT) STRUCT<lon DOUBLE, lat DOUBLE>`: the centre of a cell, WGS-84 degrees.
+//! `h3_centre(cell BIGINT) STRUCT<lon DOUBLE, lat DOUBLE>`
 //!
-//! A place for a mark on a map, not the place of anything that happened. NULL for an integer that
-//! is no cell.
+//! The centre of a cell, WGS-84 degrees. A place for a mark on a map, not the place of anything that happened. NULL
+//! for an integer that is no cell.
+//!
+//! ```sql
+//! SELECT h3_centre(h3_cell(117.18, 34.26, 9)) AS centre
+//! ```
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::cast::as_int64_array;

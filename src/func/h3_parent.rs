@@ -1,7 +1,7 @@
-//! `h3_parent(cell BIGINT, resolution BIGINT) BIGINT`: the coarser cell that holds a cell.
+//! `h3_parent(cell BIGINT, resolution BIGINT) BIGINT`
 //!
-//! A cell lies in one parent, though not wholly inside its edges. NULL for an integer that is no cell, and for a
-//! resolution that is finer than the cell's own or none.
+//! The coarser cell that holds a cell. A cell lies in one parent, though not wholly inside its edges. NULL for an
+//! integer that is no cell, and for a resolution that is finer than the cell's own or none.
 //!
 //! ```sql
 //! SELECT h3_text(h3_parent(h3_cell(117.18, 34.26, 9), 7)) AS coarse

@@ -1,8 +1,11 @@
-//! `h3_ring(cell BIGINT, k INT) LIST<BIGINT>`: all cells within `k` steps, the cell itself
-//! included, ascending.
+//! `h3_ring(cell BIGINT, k INT) LIST<BIGINT>`
 //!
-//! For joins use `unnest`. It does not serve wide circles: beyond 100 steps a join by distance is
-//! the way.
+//! All cells within `k` steps, the cell itself included, ascending. For joins use `unnest`. It does not serve wide
+//! circles: beyond 100 steps a join by distance is the way.
+//!
+//! ```sql
+//! SELECT unnest(h3_ring(h3_cell(117.18, 34.26, 9), 1)) AS near
+//! ```
 
 use std::sync::Arc;
 

@@ -1,7 +1,11 @@
-//! `h3_text(cell BIGINT) VARCHAR`: the usual hexadecimal text of a cell, for outputs.
+//! `h3_text(cell BIGINT) VARCHAR`
 //!
-//! Tables keep the integer; this is for people and for other tools. NULL for an integer that is no
-//! cell.
+//! The usual hexadecimal text of a cell, for outputs. Tables keep the integer; this is for people and for other tools.
+//! NULL for an integer that is no cell.
+//!
+//! ```sql
+//! SELECT h3_text(h3_cell(117.18, 34.26, 9)) AS cell
+//! ```
 
 use std::sync::Arc;
 

@@ -1,8 +1,11 @@
-//! `in_view(camera_lon, camera_lat, bearing, fov, range_metres, lon, lat) BOOLEAN`: is a point in
-//! the sector?
+//! `in_view(camera_lon, camera_lat, bearing, fov, range_metres, lon, lat) BOOLEAN`
 //!
-//! Degrees and metres; the opening `fov` of 360 or more is a disc. It knows no walls. NULL for a
-//! point off the earth, a negative opening or a negative range.
+//! Is a point in the sector? Degrees and metres; the opening `fov` of 360 or more is a disc. It knows no walls. NULL
+//! for a point off the earth, a negative opening or a negative range.
+//!
+//! ```sql
+//! SELECT in_view(117.18, 34.26, 45, 90, 300, 117.181, 34.261) AS seen
+//! ```
 
 use std::sync::Arc;
 

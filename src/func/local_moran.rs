@@ -4,8 +4,8 @@
 //! Which places are like their neighbours, which stand out? One struct for each unit of the group; neighbours are given
 //! as for `gi_star`, those of a unit weigh alike. `quadrant`: HH high among high, LH low among high, LL, HL. `expected`
 //! and `variance` are conditional on the unit's value (Sokal 1998), `p` two-sided, `q` the false discovery rate over all
-//! units of the group. Options: those of `gi_star` without `with_self`; `p_sim` needs `permutations`, is one-sided, and
-//! NULL for a unit of just the mean. `reason`: unknown, island, flat. Source: Anselin 1995; Sokal, Oden and Thomson 1998.
+//! units of the group. Options: those of `gi_star` without `with_self`; `p_sim` needs `permutations` and is one-sided.
+//! `reason`: unknown, island, flat. Source: Anselin 1995; Sokal, Oden and Thomson 1998.
 //!
 //! ```sql
 //! SELECT unnest(local_moran(id, n, x, y, {'knn': 2})) AS place

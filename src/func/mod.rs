@@ -5,6 +5,7 @@
 //! a value outside the domain gives NULL; a wrong type or a wrong constant is an error before the
 //! query runs.
 
+pub mod docs;
 pub mod register;
 
 mod areal;

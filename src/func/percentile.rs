@@ -5,6 +5,10 @@
 //! order asked. NULL values are ignored; an empty group is NULL (the whole list, not its items).
 //! Levels are constants in 0..=1. It deliberately keeps no sketch and has no DISTINCT, and it does
 //! not slide: as a window function it takes frames that only grow.
+//!
+//! ```sql
+//! SELECT percentile(seconds, [0.5, 0.9]) AS half_and_most FROM (VALUES (60), (62), (65), (70), (4000)) AS t (seconds)
+//! ```
 
 use std::sync::Arc;
 

@@ -1,7 +1,11 @@
-//! `poisson_interval(n BIGINT, level DOUBLE) STRUCT<lower DOUBLE, upper DOUBLE>`.
+//! `poisson_interval(n BIGINT, level DOUBLE) STRUCT<lower DOUBLE, upper DOUBLE>`
 //!
 //! Garwood's exact interval of the mean behind a count. It does not know overdispersion: counts
 //! that repeat themselves need a model. NULL for a negative count.
+//!
+//! ```sql
+//! SELECT poisson_interval(7, 0.95) AS mean
+//! ```
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;

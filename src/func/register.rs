@@ -31,6 +31,12 @@ pub const VERSION: &str = "bd09_to_gcj02=1 bd09_to_wgs84=1 bh_fdr=1 burst=1 cale
                            poisson_interval=1 project=1 same_period=1 scan_permutation=1 scan_poisson=1 \
                            surge_days=1 unproject=1 wgs84_to_bd09=1 wgs84_to_gcj02=1 wilson_interval=1";
 
+/// The names of all functions, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let entries = VERSION.split_whitespace();
+    entries.filter_map(|entry| entry.split_once('=')).map(|(name, _)| name)
+}
+
 /// Every scalar function, by name.
 #[must_use]
 pub fn scalars() -> Vec<Arc<ScalarUDF>> {
@@ -127,11 +133,6 @@ mod tests {
         names.extend(sets(&Work::default()).iter().map(|udf| udf.name().to_owned()));
         names.extend(windows().iter().map(|udf| udf.name().to_owned()));
         names.sort();
-        let listed: Vec<&str> = VERSION
-            .split(' ')
-            .filter_map(|entry| entry.split_once('='))
-            .map(|(name, _)| name)
-            .collect();
-        assert_eq!(listed, names);
+        assert_eq!(super::names().collect::<Vec<_>>(), names);
     }
 }

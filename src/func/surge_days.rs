@@ -6,6 +6,10 @@
 //! Days in rising order; `unnest` makes rows of them. NULL values are ignored; a group without a value is
 //! NULL, and so is `sd` where `previous` is 1. `previous` is a constant from 1 to 3660. It replaces
 //! `stddev(…) OVER (… RANGE BETWEEN … PRECEDING …)`, whose sliding sums are wrong in the last digits.
+//!
+//! ```sql
+//! SELECT unnest(surge_days(day, 7)) AS surge FROM (VALUES (1), (1), (3), (9), (9), (9)) AS t (day)
+//! ```
 
 use std::sync::Arc;
 

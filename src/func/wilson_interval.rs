@@ -1,7 +1,11 @@
-//! `wilson_interval(successes BIGINT, n BIGINT, level DOUBLE) STRUCT<lower DOUBLE, upper DOUBLE>`.
+//! `wilson_interval(successes BIGINT, n BIGINT, level DOUBLE) STRUCT<lower DOUBLE, upper DOUBLE>`
 //!
 //! The score interval of a share. It does not correct for many comparisons. NULL for `n` below 1
 //! and for successes outside `0..=n`.
+//!
+//! ```sql
+//! SELECT wilson_interval(7, 20, 0.95) AS share
+//! ```
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;

@@ -157,9 +157,7 @@ pub fn hot(
             g: inside / total,
             z,
             p: two_sided(z),
-            p_sim: drawn
-                .as_ref()
-                .map(|drawn| drawn.p(at, others.len(), beside, values, false)),
+            p_sim: drawn.as_ref().map(|drawn| drawn.p(at, others.len(), beside, values)),
         })
     };
     Ok((0..values.len()).map(unit).collect())
@@ -220,10 +218,7 @@ pub fn local(
             variance,
             z,
             p: two_sided(z),
-            p_sim: drawn
-                .as_ref()
-                .filter(|_| own != 0.0)
-                .map(|drawn| drawn.p(at, others.len(), beside, values, own < 0.0)),
+            p_sim: drawn.as_ref().map(|drawn| drawn.p(at, others.len(), beside, values)),
         })
     };
     Ok((0..values.len()).map(unit).collect())
@@ -285,12 +280,14 @@ pub fn global(
     let second = kurtosis * ((n * n - n) * s1 - 2.0 * n * s2 + 6.0 * s02);
     let variance_random = (first - second) / ((n - 1.0) * (n - 2.0) * (n - 3.0) * s02) - expected * expected;
     let z = (i - expected) / variance_random.sqrt();
-    let mut as_large = 0_u32;
+    let (mut as_large, mut as_small) = (0, 0);
     for replication in 0..permutations.replications {
         stop.asked()?;
         let mut mixed = deviations.clone();
         Stream::keyed(permutations.seed, LANE, u64::from(replication), 1).shuffle(&mut mixed);
-        as_large += u32::from(at(&mixed) >= i);
+        let drawn = at(&mixed);
+        as_large += usize::from(drawn >= i);
+        as_small += usize::from(drawn <= i);
     }
     Ok(Some(Global {
         i,
@@ -299,14 +296,13 @@ pub fn global(
         variance_random,
         z,
         p: two_sided(z),
-        p_sim: (permutations.replications > 0).then(|| folded(as_large, permutations.replications)),
+        p_sim: (permutations.replications > 0).then(|| folded(as_large, as_small, permutations.replications as usize)),
     }))
 }
 
-/// The p-value of a permutation test, to the side that fewer replications lie on.
-fn folded(as_large: u32, replications: u32) -> f64 {
-    let fewer = as_large.min(replications - as_large);
-    f64::from(fewer + 1) / f64::from(replications + 1)
+/// The p-value of a permutation test, to the side that fewer replications lie on; those that are equal lie on both.
+fn folded(as_large: usize, as_small: usize, replications: usize) -> f64 {
+    (as_large.min(as_small) + 1) as f64 / (replications + 1) as f64
 }
 
 /// The draws of all replications: sums of the values of the first so many units that were drawn.
@@ -373,22 +369,152 @@ impl Drawn {
         }))
     }
 
-    /// How a unit's neighbours compare with as many drawn ones that are not itself; `below` for the other side.
-    fn p(&self, unit: usize, count: usize, sum: f64, values: &[f64], below: bool) -> f64 {
-        let as_large = |drawn: f64| if below { drawn <= sum } else { drawn >= sum };
+    /// How a unit's neighbours compare with as many drawn ones that are not itself.
+    fn p(&self, unit: usize, count: usize, sum: f64, values: &[f64]) -> f64 {
         let sorted = self.sorted.get(&count).map_or(&[][..], Vec::as_slice);
-        let mut large = match below {
-            true => sorted.partition_point(|drawn| *drawn <= sum),
-            false => sorted.len() - sorted.partition_point(|drawn| *drawn < sum),
-        };
+        let mut large = sorted.len() - sorted.partition_point(|drawn| *drawn < sum);
+        let mut small = sorted.partition_point(|drawn| *drawn <= sum);
         for (replication, place) in self.drawn.get(&(unit as u32)).map_or(&[][..], Vec::as_slice) {
             if (*place as usize) < count {
                 let with = self.sums[count][*replication as usize];
                 let without = self.sums[count + 1][*replication as usize] - values[unit];
-                large -= usize::from(as_large(with));
-                large += usize::from(as_large(without));
+                large = large + usize::from(without >= sum) - usize::from(with >= sum);
+                small = small + usize::from(without <= sum) - usize::from(with <= sum);
             }
         }
-        folded(large as u32, self.replications as u32)
+        folded(large, small, self.replications)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stat::weights::Touch;
+
+    fn lists() -> impl Strategy<Value = (Vec<f64>, Vec<Vec<i64>>)> {
+        (4..14_usize).prop_flat_map(|units| {
+            let value = prop_oneof![(0..9_i32).prop_map(f64::from), -50.0..50.0_f64];
+            let neighbours = prop::collection::vec(prop::collection::vec(0..units as i64, 0..5), units);
+            (prop::collection::vec(value, units), neighbours)
+        })
+    }
+
+    fn given(lists: &[Vec<i64>]) -> Neighbours {
+        let ids: Vec<i64> = (0..lists.len() as i64).collect();
+        Neighbours::given(&ids, |unit| lists[unit].as_slice()).expect("neighbours")
+    }
+
+    /// G* as it is defined, by the sum over all pairs.
+    fn by_definition(values: &[f64], neighbours: &Neighbours, at: usize) -> f64 {
+        let n = values.len() as f64;
+        let weight = |other: usize| f64::from(u8::from(other == at || neighbours.of(at).contains(&(other as u32))));
+        let sum = |of: &dyn Fn(usize) -> f64| (0..values.len()).map(of).sum::<f64>();
+        let mean = sum(&|other| values[other]) / n;
+        let s = (sum(&|other| values[other] * values[other]) / n - mean * mean).sqrt();
+        let (w, w2) = (sum(&weight), sum(&|other| weight(other) * weight(other)));
+        (sum(&|other| weight(other) * values[other]) - mean * w) / (s * ((n * w2 - w * w) / (n - 1.0)).sqrt())
+    }
+
+    const NONE: Permutations = Permutations {
+        replications: 0,
+        seed: 0,
+    };
+
+    proptest! {
+        #[test]
+        fn hot_is_its_definition_and_nothing_moves_it((values, lists) in lists(), shift in -9.0..9.0_f64, scale in 0.5..4.0_f64) {
+            let neighbours = given(&lists);
+            let stop = Stop::default();
+            let found = hot(&values, &neighbours, true, NONE, &stop).expect("an answer");
+            let moved: Vec<f64> = values.iter().map(|value| value * scale + shift).collect();
+            let moved = hot(&moved, &neighbours, true, NONE, &stop).expect("an answer");
+            for at in 0..values.len() {
+                if let Ok(hot) = found[at] {
+                    let expected = by_definition(&values, &neighbours, at);
+                    prop_assert!((hot.z - expected).abs() < 1e-7 * expected.abs().max(1.0), "{} {expected}", hot.z);
+                    let moved = moved[at].expect("a score").z;
+                    prop_assert!((hot.z - moved).abs() < 1e-5 * hot.z.abs().max(1.0));
+                } else {
+                    let flat = values.windows(2).all(|pair| pair[0] == pair[1]);
+                    let everybody = neighbours.of(at).len() + 1 == values.len();
+                    prop_assert!(flat || everybody || neighbours.of(at).is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn autocorrelation_does_not_know_scale_nor_order((values, lists) in lists(), scale in 0.5..4.0_f64) {
+            let neighbours = given(&lists);
+            let stop = Stop::default();
+            let found = local(&values, &neighbours, NONE, &stop).expect("an answer");
+            let moved: Vec<f64> = values.iter().map(|value| 3.0 - value * scale).collect();
+            for (one, other) in found.iter().zip(local(&moved, &neighbours, NONE, &stop).expect("an answer")) {
+                if let (Ok(one), Ok(other)) = (one, other) {
+                    prop_assert!((one.i - other.i).abs() < 1e-6 * one.i.abs().max(1.0));
+                }
+            }
+            // the same units, last first
+            let n = values.len() as i64;
+            let back: Vec<f64> = values.iter().rev().copied().collect();
+            let turned: Vec<Vec<i64>> = lists.iter().rev().map(|list| list.iter().map(|id| n - 1 - id).collect()).collect();
+            let reversed = local(&back, &given(&turned), NONE, &stop).expect("an answer");
+            for (one, other) in found.iter().zip(reversed.iter().rev()) {
+                match (one, other) {
+                    (Ok(one), Ok(other)) => prop_assert!((one.z - other.z).abs() < 1e-6 * one.z.abs().max(1.0)),
+                    (one, other) => prop_assert_eq!(one.is_err(), other.is_err()),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn p_values_of_permutations_are_those_of_all_permutations() {
+        // 7 values, one neighbour pair each: 15 ways to draw two of the six others
+        let values = [5.0, 1.0, 2.0, 2.0, 7.0, 3.0, 0.0];
+        let lists: Vec<Vec<i64>> = (0..7).map(|at| vec![(at + 1) % 7, (at + 2) % 7]).collect();
+        let neighbours = given(&lists);
+        let permutations = Permutations {
+            replications: 40_000,
+            seed: 9,
+        };
+        let found = hot(&values, &neighbours, true, permutations, &Stop::default()).expect("an answer");
+        for (at, found) in found.iter().enumerate() {
+            let others: Vec<usize> = (0..7).filter(|other| *other != at).collect();
+            let own = sum_of(&values, neighbours.of(at));
+            let (mut large, mut small) = (0.0, 0.0);
+            for (first, a) in others.iter().enumerate() {
+                for b in &others[first + 1..] {
+                    large += f64::from(u8::from(values[*a] + values[*b] >= own)) / 15.0;
+                    small += f64::from(u8::from(values[*a] + values[*b] <= own)) / 15.0;
+                }
+            }
+            let p = found.expect("a score").p_sim.expect("a p-value");
+            assert!(
+                (p - f64::min(large, small)).abs() < 0.012,
+                "{at}: {p} for {large} and {small}"
+            );
+        }
+    }
+
+    #[test]
+    fn equal_values_and_islands_have_no_score() {
+        let neighbours = Neighbours::grid(&[0, 1, 2, 9], 3, Touch::Rook).expect("neighbours");
+        let stop = Stop::default();
+        let found = hot(&[1.0, 4.0, 2.0, 3.0], &neighbours, true, NONE, &stop).expect("an answer");
+        assert_eq!(found[3], Err(Reason::Island));
+        let found = local(&[2.0; 4], &neighbours, NONE, &stop).expect("an answer");
+        assert_eq!(found[..3], [Err(Reason::Flat); 3]);
+        assert_eq!(global(&[2.0; 4], &neighbours, NONE, &stop), Ok(None));
+        stop.now();
+        let permutations = Permutations {
+            replications: 9,
+            seed: 1,
+        };
+        assert_eq!(
+            hot(&[1.0, 4.0, 2.0, 3.0], &neighbours, true, permutations, &stop),
+            Err(Refused::Stopped)
+        );
     }
 }

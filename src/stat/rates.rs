@@ -122,3 +122,79 @@ pub fn discovery(p: &[Option<f64>]) -> Vec<Option<f64>> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rates_by_hand() {
+        // 10 of 100, 30 of 100: the rate is 0.2, the variance 0.01 less 0.2 / 100
+        let units = [(10.0, 100.0), (30.0, 100.0), (1.0, 0.0), (f64::NAN, 5.0)];
+        let units = units.map(|(events, population)| Risk { events, population });
+        let found = of_all(&units);
+        let first = found[0].expect("a rate");
+        assert!((first.weight - 0.8).abs() < 1e-12 && (first.rate - 0.12).abs() < 1e-12);
+        assert!((first.z.expect("z") + 1.0).abs() < 1e-12);
+        assert_eq!((found[2], found[3]), (None, None));
+        // without a spread beyond chance all have the rate of all
+        let alike = [
+            Risk {
+                events: 2.0,
+                population: 10.0,
+            },
+            Risk {
+                events: 3.0,
+                population: 10.0,
+            },
+        ];
+        assert!(
+            of_all(&alike)
+                .iter()
+                .flatten()
+                .all(|unit| (unit.rate - 0.25).abs() < 1e-12)
+        );
+        let none = [Risk {
+            events: 0.0,
+            population: 10.0,
+        }; 2];
+        assert!(of_all(&none).iter().flatten().all(|unit| unit.rate == 0.0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_shrunk_rate_lies_between(units in prop::collection::vec((0..50_u32, 1..10_000_u32), 1..40)) {
+            let units: Vec<Risk> = units
+                .into_iter()
+                .map(|(events, population)| Risk { events: f64::from(events), population: f64::from(population) })
+                .collect();
+            let all = units.iter().map(|unit| unit.events).sum::<f64>() / units.iter().map(|unit| unit.population).sum::<f64>();
+            for shrunk in of_all(&units).into_iter().flatten() {
+                prop_assert!((0.0..=1.0).contains(&shrunk.weight));
+                let (low, high) = (shrunk.raw.min(all), shrunk.raw.max(all));
+                prop_assert!(shrunk.rate >= low - 1e-12 && shrunk.rate <= high + 1e-12);
+            }
+        }
+
+        #[test]
+        fn discoveries_rise_with_p_and_are_no_less(p in prop::collection::vec(prop::option::of(0.0..=1.0_f64), 0..60)) {
+            let q = discovery(&p);
+            let known = p.iter().flatten().count() as f64;
+            for (p, q) in p.iter().zip(&q) {
+                prop_assert_eq!(p.is_some(), q.is_some());
+                if let (Some(p), Some(q)) = (p, q) {
+                    prop_assert!(*q >= *p - 1e-15 && *q <= (p * known).min(1.0) + 1e-12);
+                }
+            }
+            for (a, qa) in p.iter().zip(&q) {
+                for (b, qb) in p.iter().zip(&q) {
+                    if let (Some(a), Some(b)) = (a, b) {
+                        prop_assert!(a > b || qa <= qb);
+                    }
+                }
+            }
+        }
+    }
+}

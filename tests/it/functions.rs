@@ -114,3 +114,31 @@ fn unnested_rows_are_not_taken_for_what_their_group_was() {
         assert!(error.to_string().contains("grouped by the key"), "{error}");
     }
 }
+
+#[test]
+fn the_reference_is_what_the_program_prints_and_its_examples_run() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/functions.md");
+    let printed = crate::support::ok(&["docs", "functions"]);
+    if std::env::var("FENGHUO_FILL_SLT").is_ok() {
+        std::fs::write(&path, &printed).expect("a file");
+    }
+    let written = std::fs::read_to_string(&path).expect("the reference");
+    assert!(printed == written, "run `fenghuo docs functions > docs/functions.md`");
+    for page in fenghuo::func::docs::pages() {
+        let rows = ask(2, &page.example);
+        assert!(!rows.is_empty(), "{:?}", page.names);
+        for partitions in [1, 7] {
+            assert_eq!(ask(partitions, &page.example), rows, "{:?}", page.names);
+        }
+    }
+    let one = crate::support::ok(&["docs", "functions", "ears_c2"]);
+    assert!(one.starts_with("## ears_c1, ears_c2, ears_c3\n"), "{one}");
+    let unknown = crate::support::run(&["docs", "functions", "ears_c4"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(crate::support::text(&unknown.stderr).contains("ears_c"), "{unknown:?}");
+    let completions = crate::support::ok(&["completions", "bash"]);
+    assert!(
+        completions.contains("scan_permutation"),
+        "completions do not know the functions"
+    );
+}

@@ -346,7 +346,10 @@ fn what_cannot_be_judged_says_why_and_what_cannot_be_asked_is_refused() {
             "baseline as a whole number from 2 to 366",
         ),
         ("ears_c1(t, y, {'alpha': y})", "options as a constant"),
-        ("ears_c1(t, 'a')", "ears_c1(slot BIGINT or DATE, count, {options})"),
+        (
+            "ears_c1(t, 'a')",
+            "ears_c1(slot BIGINT or DATE, count, masked BOOLEAN, {options})",
+        ),
         (
             "farrington(t, y, {'method': 'nb'})",
             "method as nb_plugin | muan | delta",

@@ -255,3 +255,14 @@ impl<'a> Null<'a> {
         }
     }
 }
+
+/// The same without a base: every cylinder of every replication, one after the other.
+#[cfg(test)]
+pub(super) fn plainly(scan: &Scan, zones: &Zones, data: Data<'_>) -> Vec<f64> {
+    let null = Null::new(scan, zones, data);
+    let all = Limits::new(zones, scan.least_events, 0.0);
+    let best = |replication| null.best(&all, replication..replication + 1, &Stop::default());
+    (0..scan.replications)
+        .flat_map(|replication| best(replication).unwrap_or_default())
+        .collect()
+}
