@@ -143,6 +143,11 @@ fn broken(cause: impl std::fmt::Display) -> Error {
 }
 
 fn csv(table: &Table) -> Result<Vec<u8>> {
+    let nested = table.schema.fields().iter().find(|field| field.data_type().is_nested());
+    if let Some(field) = nested {
+        let error = fail(Kind::Input, "output_csv_nested", &[field.name(), field.data_type()]);
+        return Err(error.hint("output_csv_nested_hint", &[field.name()]));
+    }
     let mut bytes = Vec::new();
     let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(&mut bytes);
     for batch in &table.batches {

@@ -4,7 +4,7 @@
 //! that runs. `docs/functions.md` is made of it.
 
 /// The text of a function's file.
-const FILES: [&str; 43] = [
+const FILES: [&str; 44] = [
     include_str!("bh_fdr.rs"),
     include_str!("burst.rs"),
     include_str!("calendar_baseline.rs"),
@@ -27,6 +27,7 @@ const FILES: [&str; 43] = [
     include_str!("h3_text.rs"),
     include_str!("heaping.rs"),
     include_str!("hit_rate.rs"),
+    include_str!("in_area.rs"),
     include_str!("in_view.rs"),
     include_str!("indicators.rs"),
     include_str!("kde.rs"),

@@ -38,6 +38,7 @@ mod h3_ring;
 mod h3_text;
 mod heaping;
 mod hit_rate;
+mod in_area;
 mod in_view;
 mod indicators;
 mod kde;

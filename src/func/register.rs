@@ -15,7 +15,7 @@ use super::partition::Over;
 use super::{
     bh_fdr, burst, calendar_baseline, capture_curve, compass, cusum, distance_metres, ears, eb_rate, eb_rate_spatial,
     ewma, farrington, gi_star, global_moran, h3_boundary, h3_cell, h3_centre, h3_parent, h3_ring, h3_text, heaping,
-    hit_rate, in_view, indicators, kde, knox, local_moran, lscp, mclp, median_absolute_deviation, nb_glm_fit,
+    hit_rate, in_area, in_view, indicators, kde, knox, local_moran, lscp, mclp, median_absolute_deviation, nb_glm_fit,
     nb_glm_predict, p_median, pai, percentile, poisson_interval, project, same_period, scan_permutation, scan_poisson,
     shift, surge_days, wilson_interval,
 };
@@ -26,7 +26,7 @@ pub const VERSION: &str = "bd09_to_gcj02=1 bd09_to_wgs84=1 bh_fdr=1 burst=1 cale
                            compass=1 cusum=1 distance_metres=1 ears_c1=1 ears_c2=1 ears_c3=1 eb_rate=1 \
                            eb_rate_spatial=1 ewma=1 farrington=1 gcj02_to_bd09=1 gcj02_to_wgs84=1 gi_star=1 \
                            global_moran=1 h3_boundary=1 h3_cell=1 h3_centre=1 h3_parent=1 h3_ring=1 h3_text=1 \
-                           heaping=1 hit_rate=1 in_view=1 indicators=1 kde=1 knox=1 local_moran=1 lscp=1 mclp=1 \
+                           heaping=1 hit_rate=1 in_area=1 in_view=1 indicators=1 kde=1 knox=1 local_moran=1 lscp=1 mclp=1 \
                            median_absolute_deviation=1 nb_glm_fit=1 nb_glm_predict=1 p_median=1 pai=1 percentile=1 \
                            poisson_interval=1 project=1 same_period=1 scan_permutation=1 scan_poisson=1 \
                            surge_days=1 unproject=1 wgs84_to_bd09=1 wgs84_to_gcj02=1 wilson_interval=1";
@@ -49,6 +49,7 @@ pub fn scalars() -> Vec<Arc<ScalarUDF>> {
         h3_parent::FUNCTION,
         h3_ring::FUNCTION,
         h3_text::FUNCTION,
+        in_area::FUNCTION,
         in_view::FUNCTION,
         indicators::FUNCTION,
         nb_glm_predict::FUNCTION,

@@ -126,6 +126,25 @@ pub fn interior(text: &str) -> Option<Position> {
     midst(largest)
 }
 
+/// An area that is asked for many points.
+#[derive(Debug, Clone)]
+pub struct Area(Vec<Polygon>);
+
+impl Area {
+    /// Of a WKT `POLYGON` or `MULTIPOLYGON` in any unit; `None` for other texts. The polygon is not judged.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Area> {
+        read(text).ok().map(|(_, area)| Area(area))
+    }
+
+    /// Whether a point lies in a part and in none of its holes; no promise for one that lies on a line.
+    #[must_use]
+    pub fn holds(&self, point: Position) -> bool {
+        let inside = |polygon: &Polygon| polygon.iter().filter(|ring| holds(ring, point)).count() % 2 == 1;
+        self.0.iter().any(inside)
+    }
+}
+
 /// A point inside the area between a shell and its holes; `None` where it has no extent.
 #[must_use]
 pub fn midst(rings: &[Ring]) -> Option<Position> {
@@ -441,6 +460,22 @@ mod tests {
         let degrees = boundary(metres, grid).expect("a boundary");
         assert!(degrees.starts_with("POLYGON ((121.4737 31.2304, 121.47"), "{degrees}");
         assert_eq!(boundary(metres, Crs::Wgs84), Err(Fault::Range));
+    }
+
+    #[test]
+    fn an_area_holds_what_lies_in_it_and_not_in_its_holes() {
+        let text = "MULTIPOLYGON (((0 0, 9 0, 9 9, 0 9, 0 0), (3 3, 3 6, 6 6, 6 3, 3 3)), ((20 0, 21 0, 21 1, 20 0)))";
+        let area = Area::read(text).expect("an area");
+        for (point, inside) in [
+            ((1.0, 1.0), true),
+            ((4.0, 4.0), false),
+            ((20.9, 0.5), true),
+            ((20.1, 0.9), false),
+            ((f64::NAN, 1.0), false),
+        ] {
+            assert_eq!(area.holds(point), inside, "{point:?}");
+        }
+        assert!(Area::read("POINT (1 1)").is_none());
     }
 
     fn first_corner(text: &str) -> Position {

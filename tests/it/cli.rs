@@ -11,7 +11,7 @@ fn every_wrong_call_has_its_exit_code_and_its_words() {
     let empty = folder();
     let empty = empty.path().display().to_string();
     let site = city().display().to_string();
-    let cases: [(&[&str], i32, &str); 13] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&[], 2, "Usage"),
         (&["demoo"], 2, "demo"),
         (&["--site", &empty, "status"], 3, "is no site"),
@@ -28,6 +28,11 @@ fn every_wrong_call_has_its_exit_code_and_its_words() {
             &["--site", &site, "query", "SELECT 1 AS n", "--output", "parquet"],
             2,
             "--out",
+        ),
+        (
+            &["--site", &site, "query", "SELECT [1] AS n", "--output", "csv"],
+            2,
+            "array_to_string",
         ),
         (&["--site", &site, "ingest", "alarms"], 3, "nearest: alarm"),
         (&["--site", &site, "ingest", "alarm", "/no/such.csv"], 3, "/no/such.csv"),

@@ -241,3 +241,53 @@ fn messages_of_the_video_base_become_inventory_clips_and_counts_and_nothing_else
         );
     }
 }
+
+/// How a query runs on the newest release of a site.
+fn plan(site: &Path, sql: &str) -> String {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let lake = fenghuo::lake::Lake::open(site, "lake").expect("a lake");
+        let newest = lake
+            .releases()
+            .await
+            .expect("releases")
+            .last()
+            .copied()
+            .expect("a release");
+        let release = lake.release(newest).await.expect("a release");
+        let bounds = fenghuo::engine::Bounds {
+            memory_bytes: 1 << 30,
+            partitions: 2,
+        };
+        let session = fenghuo::model::pinned::session(&lake, bounds, &release)
+            .await
+            .expect("a session");
+        let plan = session.plan("test", sql).await.expect("a plan");
+        let plan = session.state().create_physical_plan(&plan).await.expect("a plan");
+        datafusion::physical_plan::displayable(plan.as_ref())
+            .indent(false)
+            .to_string()
+    })
+}
+
+#[test]
+fn joins_of_places_are_hash_joins_and_find_something() {
+    let city = crate::demo::city();
+    let text = include_str!("../../docs/places.md");
+    let queries: Vec<&str> = text
+        .split("```sql\n")
+        .skip(1)
+        .filter_map(|part| part.split("```").next())
+        .collect();
+    assert_eq!(queries.len(), 3);
+    for sql in queries {
+        let found = crate::support::number(city, &format!("SELECT count(*) AS n FROM ({sql}) AS q"));
+        assert!(found > 0.0, "{sql}");
+        let plan = plan(city, sql);
+        assert!(plan.contains("HashJoinExec"), "{plan}");
+        assert!(
+            !plan.contains("NestedLoopJoinExec") && !plan.contains("CrossJoinExec"),
+            "{plan}"
+        );
+    }
+}
