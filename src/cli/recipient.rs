@@ -93,19 +93,17 @@ pub(super) struct Revoke {
 }
 
 /// Changes the recipients, and records who did.
-async fn changed<T>(
-    opened: &Opened,
-    act: &str,
-    object: &str,
-    change: impl FnOnce(&mut Recipients) -> Result<T>,
-) -> Result<T> {
-    let mut recipients = Recipients::load(&opened.lake).await?;
-    let done = change(&mut recipients)?;
-    let entry = Entry {
+fn entry(act: &str, object: &str) -> Entry {
+    Entry {
         act: act.to_owned(),
         object: object.to_owned(),
         ..Entry::default()
-    };
+    }
+}
+
+async fn changed<T>(opened: &Opened, entry: Entry, change: impl FnOnce(&mut Recipients) -> Result<T>) -> Result<T> {
+    let mut recipients = Recipients::load(&opened.lake).await?;
+    let done = change(&mut recipients)?;
     let deed = Deed::begin(opened, vec![entry])?;
     let saved = recipients.save(&opened.lake).await;
     deed.end(saved.is_ok())?;
@@ -121,7 +119,7 @@ pub(super) async fn add(opened: &Opened, args: &Add, printer: &Printer) -> Resul
         days: args.handed.days,
     };
     let counties: BTreeSet<String> = args.county.iter().cloned().collect();
-    let secret = changed(opened, "share.add", &args.name, |all| {
+    let secret = changed(opened, entry("share.add", &args.name), |all| {
         all.add(&args.name, counties, new)
     })
     .await?;
@@ -156,7 +154,7 @@ pub(super) async fn rotate(opened: &Opened, args: &Rotate, printer: &Printer) ->
         now,
         days: args.handed.days,
     };
-    let secret = changed(opened, "share.rotate", &args.name, |all| {
+    let secret = changed(opened, entry("share.rotate", &args.name), |all| {
         all.rotate(&args.name, new, args.now)
     })
     .await?;
@@ -237,7 +235,17 @@ pub(super) async fn grant(opened: &Opened, args: &Granted, printer: &Printer) ->
         grants.push((name.clone(), grant));
     }
     let object = format!("{}: {}", args.name, args.shares.join(" "));
-    changed(opened, "share.grant", &object, |all| {
+    let mut purposes: Vec<&str> = grants.iter().map(|(_, grant)| grant.purpose.as_str()).collect();
+    purposes.dedup();
+    let granted = Entry {
+        purpose: purposes.join("; "),
+        reason: format!(
+            "requested by {}, approved by {}, until {}",
+            args.requester, args.approver, args.until
+        ),
+        ..entry("share.grant", &object)
+    };
+    changed(opened, granted, |all| {
         grants
             .into_iter()
             .try_for_each(|(share, grant)| all.grant(&args.name, &share, grant, today))
@@ -257,7 +265,7 @@ pub(super) async fn revoke(opened: &Opened, args: &Revoke, printer: &Printer) ->
         Some(share) => format!("{}: {share}", args.name),
         None => args.name.clone(),
     };
-    changed(opened, "share.revoke", &object, |all| {
+    changed(opened, entry("share.revoke", &object), |all| {
         let recipient = all.get_mut(&args.name)?;
         match &args.share {
             None => recipient.revoked = true,

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::config::text;
 use crate::error::{Error, Kind, Problem, fail};
+use crate::func::register;
 use crate::message::Message;
 
 /// The error of `sql`, which stands in the file or argument `path`.
@@ -21,7 +22,7 @@ pub(super) fn query_error(path: &str, sql: &str, cause: &DataFusionError) -> Err
         }
         DataFusionError::Internal(_) => fail(Kind::Bug, "query_failed", &[&path]).because(cause.strip_backtrace()),
         root => {
-            let words = root.strip_backtrace();
+            let words = plainly(&root.strip_backtrace());
             let place = syntax_place(root).or_else(|| cause.diagnostic().and_then(span));
             let problem: Option<Problem> = place.map(|(line, column)| {
                 text::problem_at(
@@ -32,12 +33,35 @@ pub(super) fn query_error(path: &str, sql: &str, cause: &DataFusionError) -> Err
                 )
             });
             let error = fail(Kind::Input, "query_invalid", &[&path]);
-            match problem {
+            let error = match problem {
                 Some(problem) => error.with_problems(vec![problem]),
-                None => error.because(words),
+                None => error.because(&words),
+            };
+            match window_without_over(&words) {
+                Some(name) => error.hint("window_without_over_hint", &[&name]),
+                None => error,
             }
         }
     }
+}
+
+/// What a function of ours says of its arguments, without what the engine says around it.
+fn plainly(words: &str) -> String {
+    let said = words
+        .split_once("user-defined coercion failed with: ")
+        .map(|(_, said)| said);
+    let said = said
+        .and_then(|said| said.split_once(" No function matches"))
+        .map(|(said, _)| said);
+    let said = said.map(|said| said.trim_start_matches("Error during planning: ").trim_end_matches('.'));
+    said.unwrap_or(words).to_owned()
+}
+
+/// A window function of ours that was called like any other: the engine knows none of its name then.
+fn window_without_over(words: &str) -> Option<&'static str> {
+    let (name, _) = words.split_once("Invalid function '")?.1.split_once('\'')?;
+    let window = |known: &&str| *known == name && register::windows().iter().any(|window| window.name() == name);
+    register::names().find(window)
 }
 
 fn is_of_the_disk(cause: &DataFusionError) -> bool {

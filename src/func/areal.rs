@@ -4,10 +4,11 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::error::{DataFusionError, Result};
 
 use super::around::rows_with;
-use super::columns::known;
+use super::columns::{integers, known};
 use super::gathered::wrong;
 use super::options::Options;
 use crate::stat::areal::{Permutations, Refused};
+use crate::stat::weights::Neighbours;
 
 /// More replications than anybody waits for.
 const MOST_REPLICATIONS: i64 = 1_000_000;
@@ -85,6 +86,12 @@ impl Valued {
             ids: taken[0].clone(),
             rest: taken[2..].to_vec(),
         })
+    }
+
+    /// How many neighbours each row has; none without a value.
+    pub(super) fn counts(&self, neighbours: &Neighbours) -> ArrayRef {
+        let count = |place: &Option<usize>| place.map_or(0, |at| neighbours.of(at).len() as i64);
+        integers(self.places.iter().map(count))
     }
 
     /// What was found of each row; the reason where nothing was.

@@ -9,7 +9,7 @@ use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::error::{DataFusionError, Result};
 
-use super::columns::{each_once, finite};
+use super::columns::{each_once, metres};
 use super::gathered::{Columns, Of, wrong};
 use super::options::Options;
 use crate::stat::weights::{MOST_NEIGHBOURS, Neighbours, Refused, Touch};
@@ -124,7 +124,7 @@ impl Around {
             Around::Grid(columns, touch) => Neighbours::grid(whole(), columns, touch),
             Around::Within(_) | Around::Nearest(_) => {
                 let [x, y] = rest else { return Err(no_columns(name)) };
-                let (x, y) = (finite(name, "x", x)?, finite(name, "y", y)?);
+                let (x, y) = metres(name, x, y)?;
                 match self {
                     Around::Nearest(k) => Neighbours::nearest(&x, &y, k),
                     Around::Within(most) => Neighbours::within(&x, &y, most),

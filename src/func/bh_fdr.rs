@@ -25,7 +25,10 @@ pub(super) struct BhFdr;
 impl Whole for BhFdr {
     const NAME: &'static str = "bh_fdr";
     const FORMS: &'static [Columns] = &[&[("p", Of::Number)]];
-    const OPTIONS: &'static [&'static str] = &[];
+
+    fn options() -> Vec<&'static str> {
+        Vec::new()
+    }
 
     fn of(_options: &Options) -> Result<Self> {
         Ok(BhFdr)

@@ -45,6 +45,23 @@ pub(super) fn finite(name: &str, argument: &str, column: &ArrayRef) -> Result<Ve
     column.iter().map(value).collect()
 }
 
+/// Coordinates of a plane, each of them there: numbers that all look like degrees are refused, since in metres they would
+/// put a whole city into one place.
+///
+/// # Errors
+/// As [`finite`].
+pub(super) fn metres(name: &str, x: &ArrayRef, y: &ArrayRef) -> Result<(Vec<f64>, Vec<f64>)> {
+    let (x, y) = (finite(name, "x", x)?, finite(name, "y", y)?);
+    let on_earth = x.iter().all(|x| x.abs() <= 180.0) && y.iter().all(|y| y.abs() <= 90.0);
+    // nobody writes metres finer than millimetres, nor degrees as coarse
+    let finer = |value: &f64| (value * 1e3 - (value * 1e3).round()).abs() > 1e-6;
+    if on_earth && x.iter().chain(&y).any(finer) {
+        let found = "numbers that look like degrees; project(lon, lat, epsg) makes metres of them";
+        return Err(wrong(name, "x and y in metres", found));
+    }
+    Ok((x, y))
+}
+
 /// Numbers, where they are there and finite.
 pub(super) fn known(column: &ArrayRef) -> Vec<Option<f64>> {
     let column = column.as_primitive::<Float64Type>();

@@ -9,11 +9,18 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 
 use super::columns::{doubles, field, integers, named, numbers_named};
-use super::gathered::wrong;
+use super::gathered::{Columns, Of, wrong};
 use super::options::Options;
 use super::scan::same_as_before;
 use crate::stat::coverage::{Invalid, Pair, Placed, Problem};
 
+/// The way to call what weighs demand.
+pub(super) const FORMS: &[Columns] = &[&[
+    ("demand", Of::Id),
+    ("weight", Of::Number),
+    ("site", Of::Id),
+    ("cost", Of::Number),
+]];
 /// More posts than any city has.
 pub(super) const MOST_SITES: i64 = 1_000_000;
 

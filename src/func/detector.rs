@@ -8,22 +8,17 @@
 //! are NULL.
 
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, StringBuilder, StructArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanBuilder, Float64Builder, StringBuilder, StructArray};
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use datafusion::common::ScalarValue;
-use datafusion::common::cast::{as_float64_array, as_int64_array};
-use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
-use datafusion::logical_expr::{PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Float64Type};
+use datafusion::error::Result;
 
-use super::gathered::literal;
+use super::columns::whole;
+use super::gathered::{Columns, Of};
 use super::options::Options;
-use super::params::refused;
+use super::partition::Whole;
 use crate::stat::series::{Reason, Series};
 
 /// Options that every detector has.
@@ -108,113 +103,46 @@ fn judged<D: Detector>(detector: &D, series: &Series, first: usize) -> Vec<Array
     numbers.chain(rest).collect()
 }
 
-/// Such a function as `DataFusion` sees it.
+/// A detector with what every one has.
 #[derive(Debug)]
-pub(super) struct Windowed<D> {
-    signature: Signature,
-    detector: PhantomData<D>,
-}
-
-impl<D: Detector> Windowed<D> {
-    /// The function as the session registers it.
-    pub(super) fn udwf() -> WindowUDF {
-        WindowUDF::from(Windowed::<D> {
-            signature: Signature::user_defined(Volatility::Immutable),
-            detector: PhantomData,
-        })
-    }
-}
-
-impl<D> PartialEq for Windowed<D> {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl<D> Eq for Windowed<D> {}
-
-impl<D: Detector> Hash for Windowed<D> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        D::NAME.hash(state);
-    }
-}
-
-impl<D: Detector> WindowUDFImpl for Windowed<D> {
-    fn name(&self) -> &str {
-        D::NAME
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, found: &[DataType]) -> Result<Vec<DataType>> {
-        let slot = |found: &DataType| found.is_integer() || found.is_null() || *found == DataType::Date32;
-        let count = |found: &DataType| found.is_numeric() || found.is_null();
-        let options = |found: &DataType| matches!(found, DataType::Struct(_)) || found.is_null();
-        match found {
-            [a, b] if slot(a) && count(b) => Ok(vec![DataType::Int64, DataType::Float64]),
-            [a, b, c] if slot(a) && count(b) && *c == DataType::Boolean => {
-                Ok(vec![DataType::Int64, DataType::Float64, DataType::Boolean])
-            }
-            [a, b, c] if slot(a) && count(b) && options(c) => Ok(vec![DataType::Int64, DataType::Float64, c.clone()]),
-            [a, b, c, d] if slot(a) && count(b) && *c == DataType::Boolean && options(d) => {
-                Ok(vec![DataType::Int64, DataType::Float64, DataType::Boolean, d.clone()])
-            }
-            _ => {
-                let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-                let name = D::NAME;
-                let expected = format!("{name}(slot BIGINT or DATE, count, masked BOOLEAN, {{options}})");
-                Err(refused(name, &expected, &format!("{name}({})", found.join(", "))))
-            }
-        }
-    }
-
-    fn field(&self, args: WindowUDFFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(Field::new(args.name(), DataType::Struct(fields::<D>()), true)))
-    }
-
-    fn partition_evaluator(&self, args: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
-        let types: Vec<DataType> = args
-            .input_fields()
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect();
-        let literal = literal(D::NAME, &types, args.input_exprs())?;
-        let options = Options::read(D::NAME, &[D::OPTIONS, &COMMON].concat(), literal.as_ref())?;
-        let last = options.whole("last", 0, 0, i64::MAX)?;
-        Ok(Box::new(Evaluator {
-            detector: D::of(&options)?,
-            step: options.whole("step", 1, 1, LONGEST_STEP)?,
-            last: usize::try_from(last).unwrap_or(usize::MAX),
-        }))
-    }
-}
-
-#[derive(Debug)]
-struct Evaluator<D> {
+pub(super) struct Judged<D> {
     detector: D,
     step: i64,
     last: usize,
 }
 
-impl<D: Detector> PartitionEvaluator for Evaluator<D> {
-    fn evaluate_all(&mut self, values: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-        let [slots, counts, rest @ ..] = values else {
-            return Err(DataFusionError::Internal(format!("{}: no arguments", D::NAME)));
-        };
-        let (slots, counts) = (as_int64_array(slots)?, as_float64_array(counts)?);
-        if slots.null_count() > 0 {
-            let name = D::NAME;
-            return Err(DataFusionError::Execution(format!(
-                "{name}: expected a slot in every row, found NULL"
-            )));
-        }
-        let counts: Vec<Option<f64>> = counts.iter().collect();
-        let masked = rest.first().and_then(|column| column.as_boolean_opt());
+impl<D: Detector> Whole for Judged<D> {
+    const NAME: &'static str = D::NAME;
+    const FORMS: &'static [Columns] = &[
+        &[("slot", Of::Day), ("count", Of::Number)],
+        &[("slot", Of::Day), ("count", Of::Number), ("masked", Of::Flag)],
+    ];
+
+    fn options() -> Vec<&'static str> {
+        [D::OPTIONS, &COMMON].concat()
+    }
+
+    fn of(options: &Options) -> Result<Self> {
+        let last = options.whole("last", 0, 0, i64::MAX)?;
+        Ok(Judged {
+            detector: D::of(options)?,
+            step: options.whole("step", 1, 1, LONGEST_STEP)?,
+            last: usize::try_from(last).unwrap_or(usize::MAX),
+        })
+    }
+
+    fn returns() -> DataType {
+        DataType::Struct(fields::<D>())
+    }
+
+    fn answer(&self, columns: &[ArrayRef]) -> Result<ArrayRef> {
+        let slots = whole(D::NAME, "slot", &columns[0])?;
+        let counts: Vec<Option<f64>> = columns[1].as_primitive::<Float64Type>().iter().collect();
+        let masked = columns.get(2).and_then(|column| column.as_boolean_opt());
         let masked: Option<Vec<bool>> =
             masked.map(|masked| masked.iter().map(|masked| masked.unwrap_or(false)).collect());
-        let series = Series::with_mask(slots.values(), &counts, masked.as_deref(), self.step);
+        let series = Series::with_mask(&slots, &counts, masked.as_deref(), self.step);
+        let rows = slots.len();
         let first = if self.last == 0 {
             0
         } else {
@@ -223,11 +151,5 @@ impl<D: Detector> PartitionEvaluator for Evaluator<D> {
         let asked = NullBuffer::from_iter((0..rows).map(|row| row >= first));
         let columns = judged(&self.detector, &series, first);
         Ok(Arc::new(StructArray::try_new(fields::<D>(), columns, Some(asked))?))
-    }
-
-    fn evaluate(&mut self, values: &[ArrayRef], range: &std::ops::Range<usize>) -> Result<ScalarValue> {
-        // a series is judged as a whole: the engine asks for it so, since no bounded execution is offered
-        let rows = values.first().map_or(0, |values| values.len());
-        ScalarValue::try_from_array(&self.evaluate_all(values, rows)?, range.start)
     }
 }

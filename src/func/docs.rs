@@ -119,7 +119,10 @@ pub fn document() -> String {
     let mut text = String::from(
         "# SQL functions\n\nWhat SQL has besides DataFusion's own functions. Generated: `fenghuo docs functions` prints it, and \
          `fenghuo docs functions NAME` one of them.\nOptions are one struct literal after the arguments; an unknown one is \
-         refused. Which numbers they were held against stands in [statistics.md](statistics.md).\n",
+         refused. Which numbers they were held against stands in [statistics.md](statistics.md), which also has the frames that \
+         series need.\n\nA function that answers with a struct is asked in a subquery and read outside: `SELECT s['z'] FROM (SELECT \
+         unnest(gi_star(cell, n)) AS s FROM …) AS t ORDER BY s['z'] DESC NULLS LAST`. CSV holds no structs: select their \
+         fields. Functions over series take a BOOLEAN after the count, true for slots that are masked.\n",
     );
     for page in pages() {
         text.push('\n');

@@ -59,7 +59,10 @@ pub(super) struct EbRate;
 impl Whole for EbRate {
     const NAME: &'static str = "eb_rate";
     const FORMS: &'static [Columns] = &[&[("events", Of::Number), ("population", Of::Number)]];
-    const OPTIONS: &'static [&'static str] = &[];
+
+    fn options() -> Vec<&'static str> {
+        Vec::new()
+    }
 
     fn of(_options: &Options) -> Result<Self> {
         Ok(EbRate)

@@ -59,6 +59,8 @@ pub(super) enum Of {
     Number,
     /// VARCHAR.
     Text,
+    /// BOOLEAN.
+    Flag,
     /// LIST of BIGINT.
     Ids,
     /// LIST of DOUBLE.
@@ -80,6 +82,7 @@ impl Of {
             Of::Id | Of::Whole if found.is_integer() || found.is_null() => Some(DataType::Int64),
             Of::Day if found.is_integer() || found.is_null() || *found == DataType::Date32 => Some(DataType::Int64),
             Of::Number if found.is_numeric() || found.is_null() => Some(DataType::Float64),
+            Of::Flag if *found == DataType::Boolean => Some(DataType::Boolean),
             Of::Text if found.is_string() || found.is_null() => Some(DataType::Utf8),
             Of::Ids if of_list(found) => Some(item(DataType::Int64)),
             Of::Numbers if of_list(found) => Some(item(DataType::Float64)),
@@ -94,6 +97,7 @@ impl Of {
             Of::Whole => "BIGINT",
             Of::Number => "DOUBLE",
             Of::Text => "VARCHAR",
+            Of::Flag => "BOOLEAN",
             Of::Ids => "LIST<BIGINT>",
             Of::Numbers => "LIST<DOUBLE>",
         }

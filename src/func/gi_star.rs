@@ -21,7 +21,7 @@ use datafusion::error::Result;
 
 use super::areal::{Valued, permutations, refused};
 use super::around::{self, Around};
-use super::columns::{doubles, field, integers, numbers_named, words};
+use super::columns::{doubles, field, numbers_named, words};
 use super::gathered::{Columns, Set, Work};
 use super::options::Options;
 use crate::stat::areal::{Permutations, hot};
@@ -79,12 +79,7 @@ impl Set for GiStar {
         Ok(vec![
             columns[0].clone(),
             columns[1].clone(),
-            integers(
-                units
-                    .places
-                    .iter()
-                    .map(|place| place.map_or(0, |at| neighbours.of(at).len() as i64)),
-            ),
+            units.counts(&neighbours),
             of(|hot| Some(hot.g)),
             of(|hot| Some(hot.z)),
             of(|hot| Some(hot.p)),

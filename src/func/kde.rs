@@ -16,7 +16,7 @@ use datafusion::arrow::datatypes::{DataType, Fields};
 use datafusion::error::Result;
 
 use super::areal::stopped;
-use super::columns::{doubles, finite, numbers_named};
+use super::columns::{doubles, finite, metres, numbers_named};
 use super::gathered::{Columns, Of, Set, Work, wrong};
 use super::options::Options;
 use crate::stat::kde::{Event, Kernel, Unfit, density};
@@ -76,7 +76,7 @@ impl Set for Kde {
 
     fn answer(&self, columns: &[ArrayRef], work: &Work) -> Result<Vec<ArrayRef>> {
         let name = Self::NAME;
-        let (x, y) = (finite(name, "x", &columns[0])?, finite(name, "y", &columns[1])?);
+        let (x, y) = metres(name, &columns[0], &columns[1])?;
         let weights = columns
             .get(2)
             .map(|column| finite(name, "weight", column))

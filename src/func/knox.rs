@@ -21,7 +21,7 @@ use datafusion::arrow::datatypes::{DataType, Fields};
 use datafusion::error::Result;
 
 use super::areal::{seed, stopped};
-use super::columns::{doubles, field, finite, integers, numbers_named, whole, words};
+use super::columns::{doubles, field, integers, metres, numbers_named, whole, words};
 use super::gathered::{Columns, Of, Set, Work, wrong};
 use super::options::Options;
 use crate::stat::knox::{self, Band, Error, MOST_PAIRS, Metric, Points};
@@ -94,7 +94,7 @@ impl Set for Knox {
 
     fn answer(&self, columns: &[ArrayRef], work: &Work) -> Result<Vec<ArrayRef>> {
         let name = Self::NAME;
-        let (x, y) = (finite(name, "x", &columns[0])?, finite(name, "y", &columns[1])?);
+        let (x, y) = metres(name, &columns[0], &columns[1])?;
         let days = whole(name, "day", &columns[2])?;
         let points = Points {
             x: &x,

@@ -18,7 +18,7 @@ use datafusion::error::Result;
 
 use super::areal::{Valued, permutations, refused};
 use super::around::{self, Around};
-use super::columns::{doubles, field, integers, numbers_named, words};
+use super::columns::{doubles, field, numbers_named, words};
 use super::gathered::{Columns, Set, Work};
 use super::options::Options;
 use crate::stat::areal::{Local, Permutations, local};
@@ -73,12 +73,7 @@ impl Set for LocalMoran {
         Ok(vec![
             columns[0].clone(),
             columns[1].clone(),
-            integers(
-                units
-                    .places
-                    .iter()
-                    .map(|place| place.map_or(0, |at| neighbours.of(at).len() as i64)),
-            ),
+            units.counts(&neighbours),
             of(|local| Some(local.i)),
             words(rows.iter().map(|row| row.as_ref().ok().map(quadrant))),
             of(|local| Some(local.expected)),

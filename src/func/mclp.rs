@@ -22,7 +22,7 @@ use datafusion::error::Result;
 
 use super::areal::{seed, stopped};
 use super::coverage::{self, Fixed, MOST_SITES, Rows};
-use super::gathered::{Columns, Of, Set, Work};
+use super::gathered::{Columns, Set, Work};
 use super::options::Options;
 
 /// What is asked.
@@ -36,12 +36,7 @@ pub(super) struct Mclp {
 
 impl Set for Mclp {
     const NAME: &'static str = "mclp";
-    const FORMS: &'static [Columns] = &[&[
-        ("demand", Of::Id),
-        ("weight", Of::Number),
-        ("site", Of::Id),
-        ("cost", Of::Number),
-    ]];
+    const FORMS: &'static [Columns] = coverage::FORMS;
     const OPTIONS: &'static [&'static str] = &["p", "within", "fixed", "seed"];
 
     fn of(options: &Options, _form: usize) -> Result<Self> {

@@ -18,7 +18,7 @@ use datafusion::error::Result;
 
 use super::areal::{seed, stopped};
 use super::coverage::{self, Fixed, MOST_SITES, Rows};
-use super::gathered::{Columns, Of, Set, Work};
+use super::gathered::{Columns, Set, Work};
 use super::options::Options;
 
 /// What is asked.
@@ -32,12 +32,7 @@ pub(super) struct PMedian {
 
 impl Set for PMedian {
     const NAME: &'static str = "p_median";
-    const FORMS: &'static [Columns] = &[&[
-        ("demand", Of::Id),
-        ("weight", Of::Number),
-        ("site", Of::Id),
-        ("cost", Of::Number),
-    ]];
+    const FORMS: &'static [Columns] = coverage::FORMS;
     const OPTIONS: &'static [&'static str] = &["p", "beyond", "fixed", "seed"];
 
     fn of(options: &Options, _form: usize) -> Result<Self> {

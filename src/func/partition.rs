@@ -22,10 +22,10 @@ pub(super) trait Whole: Debug + Send + Sync + Sized + 'static {
     const NAME: &'static str;
     /// The ways to call it.
     const FORMS: &'static [Columns];
-    /// Its options.
-    const OPTIONS: &'static [&'static str];
+    /// The names of its options.
+    fn options() -> Vec<&'static str>;
 
-    /// Reads the options.
+    /// Reads them.
     ///
     /// # Errors
     /// A plan error naming function and option.
@@ -98,7 +98,7 @@ impl<W: Whole> WindowUDFImpl for Over<W> {
         let options = literal(W::NAME, &types, args.input_exprs())?;
         Ok(Box::new(Evaluator(W::of(&Options::read(
             W::NAME,
-            W::OPTIONS,
+            &W::options(),
             options.as_ref(),
         )?)?)))
     }

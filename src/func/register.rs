@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 use super::collected::Collected;
-use super::detector::Windowed;
+use super::detector::Judged;
 use super::gathered::Gathered;
 pub use super::gathered::Work;
 use super::partition::Over;
@@ -108,14 +108,14 @@ pub fn sets(work: &Work) -> Vec<Arc<AggregateUDF>> {
 pub fn windows() -> Vec<Arc<WindowUDF>> {
     [
         Over::<bh_fdr::BhFdr>::udwf(),
-        Windowed::<calendar_baseline::Judge>::udwf(),
-        Windowed::<cusum::Judge>::udwf(),
-        Windowed::<ears::C<1>>::udwf(),
-        Windowed::<ears::C<2>>::udwf(),
-        Windowed::<ears::C<3>>::udwf(),
+        Over::<Judged<calendar_baseline::Judge>>::udwf(),
+        Over::<Judged<cusum::Judge>>::udwf(),
+        Over::<Judged<ears::C<1>>>::udwf(),
+        Over::<Judged<ears::C<2>>>::udwf(),
+        Over::<Judged<ears::C<3>>>::udwf(),
         Over::<eb_rate::EbRate>::udwf(),
-        Windowed::<ewma::Judge>::udwf(),
-        Windowed::<farrington::Judge>::udwf(),
+        Over::<Judged<ewma::Judge>>::udwf(),
+        Over::<Judged<farrington::Judge>>::udwf(),
         Over::<same_period::SamePeriod>::udwf(),
     ]
     .into_iter()

@@ -54,7 +54,10 @@ impl Whole for SamePeriod {
         &[("day", Of::Day), ("count", Of::Number)],
         &[("day", Of::Day), ("count", Of::Number), ("holiday", Of::Text)],
     ];
-    const OPTIONS: &'static [&'static str] = &["span", "before", "moving", "around", "level"];
+
+    fn options() -> Vec<&'static str> {
+        vec!["span", "before", "moving", "around", "level"]
+    }
 
     fn of(options: &Options) -> Result<Self> {
         let before = match options.word("before", "year", &["year", "period"])?.as_str() {

@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::{DataType, Fields, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 
 use super::areal::{seed, stopped};
-use super::columns::{doubles, field, finite, integers, list_of, named, named_lists, numbers_named, whole};
+use super::columns::{doubles, field, finite, integers, list_of, metres, named, named_lists, numbers_named, whole};
 use super::gathered::{Work, wrong};
 use super::options::Options;
 use crate::stat::scan::{Cluster, Data, Found, MOST_EVENTS, MOST_MEMBERS, Metric, Model, Refused, Scan};
@@ -75,7 +75,7 @@ impl Asked {
     /// # Errors
     /// What is wrong with the rows.
     pub(super) fn clusters(&self, name: &str, columns: &[ArrayRef], work: &Work) -> Result<Vec<ArrayRef>> {
-        let rows = Rows::of(name, columns)?;
+        let rows = Rows::of(name, columns, self.scan.metric)?;
         let scan = Scan {
             threads: work.threads,
             ..self.scan.clone()
@@ -175,14 +175,18 @@ struct Rows {
 }
 
 impl Rows {
-    fn of(name: &str, columns: &[ArrayRef]) -> Result<Rows> {
+    fn of(name: &str, columns: &[ArrayRef], metric: Metric) -> Result<Rows> {
         let [ids, x, y, between @ .., day, events] = columns else {
             return Err(DataFusionError::Internal(format!("{name}: other columns")));
         };
         if ids.null_count() > 0 {
             return Err(wrong(name, "a place in every row", "NULL"));
         }
-        let (x, y, day) = (finite(name, "x", x)?, finite(name, "y", y)?, whole(name, "day", day)?);
+        let (x, y) = match metric {
+            Metric::Plane => metres(name, x, y)?,
+            Metric::Sphere => (finite(name, "x", x)?, finite(name, "y", y)?),
+        };
+        let day = whole(name, "day", day)?;
         let people = between
             .first()
             .map(|people| finite(name, "population", people))
@@ -218,7 +222,11 @@ impl Rows {
             let as_before = rows.x[unit] == x[at] && rows.y[unit] == y[at] && rows.population[unit] == population;
             if !as_before {
                 let found = format!("two of place {}", text(ids, at));
-                return Err(wrong(name, "one x, y and population of each place", &found));
+                let expected = match people {
+                    Some(_) => "one x, y and population of each place",
+                    None => "one x and y of each place",
+                };
+                return Err(wrong(name, expected, &found));
             }
             let count = count.and_then(|count| u32::try_from(count).ok());
             let Some(count) = count else {

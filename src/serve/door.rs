@@ -266,7 +266,7 @@ impl Server {
     /// Whether requests are answered now, for whoever watches the machine: it tells nothing else, and is no request
     /// of a recipient.
     fn health(&self) -> Response<Body> {
-        let up = self.audit.writes() && self.watched.now().is_some();
+        let up = self.audit.writes() && self.watched.now().is_some_and(|state| state.release().is_some());
         let mut response = Response::new(Body::from(if up { UP } else { DOWN }));
         if !up {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

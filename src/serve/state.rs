@@ -203,6 +203,10 @@ impl Watched {
     async fn releases(&self, before: &State, now: i64) -> Result<(Vec<Arc<Release>>, BTreeMap<String, u64>)> {
         let numbers = self.lake.releases().await?;
         let newest = numbers.last().copied();
+        // releases do not vanish: a lake that shows none any more is one that cannot be read
+        if let (Some(release), None) = (before.release(), newest) {
+            return Err(fail(Kind::Unavailable, "no_release", &[&release.release]));
+        }
         let same = before.release().map(|release| release.release) == newest;
         if same {
             let followed = |at: usize| before.releases.get(at + 1).is_none_or(|next| is_recent(next, now));

@@ -303,7 +303,7 @@ impl Recipients {
         if says.iter().any(|said| said.trim().is_empty()) {
             return Err(fail(Kind::Input, "grant_says_nothing", &[]));
         }
-        if grant.requester.trim() == grant.approver.trim() {
+        if grant.requester.trim().to_lowercase() == grant.approver.trim().to_lowercase() {
             return Err(fail(Kind::Input, "grant_approver", &[&grant.approver]));
         }
         let until = calendar::day(&grant.until).ok_or_else(|| fail(Kind::Input, "not_a_day", &[&grant.until]))?;

@@ -291,3 +291,24 @@ fn joins_of_places_are_hash_joins_and_find_something() {
         );
     }
 }
+
+#[test]
+fn frames_of_series_have_no_gaps() {
+    let city = crate::demo::city();
+    let text = include_str!("../../docs/statistics.md");
+    let queries: Vec<&str> = text
+        .split("```sql\n")
+        .skip(1)
+        .filter_map(|part| part.split("```").next())
+        .collect();
+    assert_eq!(queries.len(), 2);
+    assert!(crate::support::number(city, &format!("SELECT count(*) AS n FROM ({}) AS q", queries[0])) > 0.0);
+    let judged = "count(*) FILTER (WHERE verdict['reason'] IS NULL)";
+    let gaps = "count(*) FILTER (WHERE verdict['reason'] = 'gap')";
+    let found = crate::support::rows(
+        city,
+        &format!("SELECT {judged} AS judged, {gaps} AS gaps FROM ({}) AS q", queries[1]),
+    );
+    assert!(found[0]["judged"].as_i64() > Some(100), "{found:?}");
+    assert_eq!(found[0]["gaps"].as_i64(), Some(0));
+}

@@ -227,6 +227,19 @@ fn absurd_options_are_refused_with_function_option_and_what_was_meant() {
             "kde(a, b, {'box': [0, 0, 1]})",
             "kde: expected box as [left, low, right, high]",
         ),
+        (
+            "kde(a + 116.12345, b + 34.54321)",
+            "kde: expected x and y in metres, found numbers that look like degrees",
+        ),
+        ("knox(a + 116.12345, b, day)", "project(lon, lat, epsg) makes metres"),
+        (
+            "gi_star(id, a, b, c + 0.00001, {'knn': 2})",
+            "gi_star: expected x and y in metres",
+        ),
+        (
+            "scan_permutation(name, a + 0.00001, b, day, n)",
+            "scan_permutation: expected x and y in metres",
+        ),
         ("kde(a, b, {'cell': 1e-9})", "kde: expected 4000000 cells at most"),
         (
             "mclp(id, a, id, b, {'p': 3})",

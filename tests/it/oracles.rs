@@ -348,7 +348,7 @@ fn what_cannot_be_judged_says_why_and_what_cannot_be_asked_is_refused() {
         ("ears_c1(t, y, {'alpha': y})", "options as a constant"),
         (
             "ears_c1(t, 'a')",
-            "ears_c1(slot BIGINT or DATE, count, masked BOOLEAN, {options})",
+            "ears_c1(slot BIGINT or DATE, count DOUBLE, {options}) or",
         ),
         (
             "farrington(t, y, {'method': 'nb'})",
