@@ -143,7 +143,7 @@ impl Around {
         };
         found.map_err(|refused| match refused {
             Refused::NoCell => wrong(name, "ids of cells", "an id that is none"),
-            Refused::NoPlace => wrong(name, "x and y in every row", "none"),
+            Refused::NoPlace => wrong(name, "x and y within 10¹² in every row", "one that is not"),
             Refused::TooMany => wrong(
                 name,
                 &format!("{MOST_NEIGHBOURS} neighbours at most"),

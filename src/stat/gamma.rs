@@ -15,6 +15,12 @@ pub fn regularised(shape: f64, x: f64) -> (f64, f64) {
     if x <= 0.0 {
         return (0.0, 1.0);
     }
+    if shape.is_nan() || x.is_nan() {
+        return (f64::NAN, f64::NAN);
+    }
+    if x == f64::INFINITY {
+        return (1.0, 0.0);
+    }
     let mass = poisson_mass(shape, x);
     if x < shape + 1.0 {
         let lower = (mass * lower_series(shape, x)).min(1.0);
@@ -95,7 +101,8 @@ pub(super) fn deviance(n: f64, x: f64) -> f64 {
         power *= v * v;
         odd += 2.0;
         let next = sum + power / odd;
-        if next == sum {
+        // a sum that is no number never meets itself
+        if next == sum || next.is_nan() {
             return next;
         }
         sum = next;
@@ -137,6 +144,13 @@ mod tests {
 
     fn close(found: f64, expected: f64, relative: f64) -> bool {
         (found - expected).abs() <= relative * expected.abs()
+    }
+
+    #[test]
+    fn what_is_no_number_ends() {
+        assert!(normal_tail(f64::NAN).is_nan());
+        assert_eq!((normal_tail(f64::INFINITY), normal_tail(f64::NEG_INFINITY)), (0.0, 1.0));
+        assert!(deviance(f64::NAN, 1.0).is_nan() && regularised(2.0, f64::NAN).0.is_nan());
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::place::cell;
 pub const MOST_NEIGHBOURS: usize = 200_000_000;
 /// A table by id has at most so many places for each unit.
 const DENSE: i64 = 16;
+/// Coordinates beyond are none: squares of distances keep their digits below.
+const FARTHEST: f64 = 1e12;
 /// An id that no unit has.
 const NOBODY: u32 = u32::MAX;
 
@@ -25,7 +27,7 @@ pub enum Touch {
 pub enum Refused {
     /// An id below 0, or one that is no cell of H3.
     NoCell,
-    /// A coordinate that is not finite.
+    /// A coordinate that is not finite, or beyond 10¹².
     NoPlace,
     /// More than [`MOST_NEIGHBOURS`].
     TooMany,
@@ -247,7 +249,8 @@ const SQUARES: f64 = 4.0;
 
 impl Grid {
     fn new(x: &[f64], y: &[f64], side: f64) -> Result<Grid, Refused> {
-        if x.len() != y.len() || !x.iter().chain(y).all(|value| value.is_finite()) || x.len() >= NOBODY as usize {
+        let near = |value: &f64| value.abs() <= FARTHEST;
+        if x.len() != y.len() || !x.iter().chain(y).all(near) || x.len() >= NOBODY as usize {
             return Err(Refused::NoPlace);
         }
         let ((left, wide), (low, high)) = (extent(x), extent(y));
@@ -327,6 +330,23 @@ mod tests {
         let lists: [&[i64]; 3] = [&[7, 3, 3, 12], &[], &[7]];
         let given = Neighbours::given(&ids, |unit| lists[unit]).expect("neighbours");
         assert_eq!((given.of(0), given.of(1), given.of(2)), (&[2][..], &[][..], &[0][..]));
+    }
+
+    #[test]
+    fn places_that_are_none_are_refused() {
+        for value in [f64::NAN, f64::INFINITY, f64::MAX, -1e13] {
+            let x = [0.0, value, 5.0];
+            assert_eq!(Neighbours::within(&x, &[0.0; 3], 1.0), Err(Refused::NoPlace));
+            assert_eq!(Neighbours::nearest(&[0.0; 3], &x, 2), Err(Refused::NoPlace));
+        }
+        let far = Neighbours::nearest(&[-1e12, 1e12, 1e12], &[1e12, -1e12, 1e-300], 1).expect("neighbours");
+        assert_eq!((far.of(0), far.of(1), far.of(2)), (&[2][..], &[2][..], &[1][..]));
+        assert_eq!(
+            Neighbours::within(&[0.0; 3], &[0.0; 3], f64::MIN_POSITIVE)
+                .expect("neighbours")
+                .of(0),
+            [1, 2]
+        );
     }
 
     #[test]

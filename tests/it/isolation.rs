@@ -505,7 +505,7 @@ fn cache(door: &Door, folder: &Path) -> Option<(u16, Process)> {
         "daemon off; master_process off; pid {below}/pid; error_log {below}/log; events {{}}\nhttp {{ access_log off; \
          client_body_temp_path {below}/body; proxy_temp_path {below}/proxy; fastcgi_temp_path {below}/fastcgi; \
          uwsgi_temp_path {below}/uwsgi; scgi_temp_path {below}/scgi;\n\
-         proxy_cache_path {below}/cache/1 keys_zone=kept:1m; proxy_cache_path {below}/cache/2 keys_zone=blind:1m;\nserver {{ listen 127.0.0.1:{port};\n{}{} }} }}\n",
+         proxy_cache_path {below}/kept keys_zone=kept:1m; proxy_cache_path {below}/blind keys_zone=blind:1m;\nserver {{ listen 127.0.0.1:{port};\n{}{} }} }}\n",
         at("kept", ""),
         at("blind", "proxy_ignore_headers Cache-Control Expires;")
     );
@@ -517,7 +517,9 @@ fn cache(door: &Door, folder: &Path) -> Option<(u16, Process)> {
         return None;
     };
     let nginx = Process(nginx);
+    let begun = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nginx does not open");
         std::thread::sleep(Duration::from_millis(50));
     }
     Some((port, nginx))
