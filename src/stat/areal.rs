@@ -16,6 +16,9 @@ const LANE: u64 = lane("areal");
 /// Values that permutations hold at most.
 pub const MOST_DRAWS: usize = 200_000_000;
 
+/// Deviations from the mean below this share of the standard deviation are none.
+const ROUNDING: f64 = 1e-12;
+
 /// The permutations that are asked for; none where `replications` is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permutations {
@@ -84,7 +87,8 @@ pub struct Local {
     pub expected: f64,
     /// The variance of I, given its value.
     pub variance: f64,
-    /// How far it is from what is expected, in standard deviations.
+    /// How far it is from what is expected, in standard deviations; no number where nothing could move it: for a unit of just the
+    /// mean, and one whose others are all equal.
     pub z: f64,
     /// Two-sided, of the normal distribution.
     pub p: f64,
@@ -195,17 +199,23 @@ pub fn local(
         if flat {
             return Err(Reason::Flat);
         }
-        let (own, beside) = (values[at] - mean, sum_of(values, others));
+        // the rounding of the mean is no deviation, and has no sign
+        let own = Some(values[at] - mean).filter(|own| own.abs() > ROUNDING * (squares / n).sqrt());
+        let (own, beside) = (own.unwrap_or(0.0), sum_of(values, others));
         let count = others.len() as f64;
         let lag = beside / count - mean;
         let moment = squares / n;
         let expected = -(own * own) / ((n - 1.0) * moment);
-        let variance = (own / moment).powi(2)
-            * (n / (n - 2.0))
-            * (1.0 / count - 1.0 / (n - 1.0))
-            * (moment - own * own / (n - 1.0));
+        // what all other units have in common moves nothing
+        let others_vary = Some(moment - own * own / (n - 1.0)).filter(|left| *left > ROUNDING * moment);
+        let variance =
+            (own / moment).powi(2) * (n / (n - 2.0)) * (1.0 / count - 1.0 / (n - 1.0)) * others_vary.unwrap_or(0.0);
         let i = (n - 1.0) * own * lag / squares;
-        let z = (i - expected) / variance.sqrt();
+        let z = if variance > 0.0 {
+            (i - expected) / variance.sqrt()
+        } else {
+            f64::NAN
+        };
         Ok(Local {
             i,
             quadrant: match (own > 0.0, lag > 0.0) {
@@ -462,7 +472,7 @@ mod tests {
             let reversed = local(&back, &given(&turned), NONE, &stop).expect("an answer");
             for (one, other) in found.iter().zip(reversed.iter().rev()) {
                 match (one, other) {
-                    (Ok(one), Ok(other)) => prop_assert!((one.z - other.z).abs() < 1e-6 * one.z.abs().max(1.0)),
+                    (Ok(one), Ok(other)) => prop_assert!(one.z.is_nan() && other.z.is_nan() || (one.z - other.z).abs() < 1e-6 * one.z.abs().max(1.0)),
                     (one, other) => prop_assert_eq!(one.is_err(), other.is_err()),
                 }
             }

@@ -109,8 +109,9 @@ impl Neighbours {
                 let beside = column + right;
                 let touches = touch == Touch::Queen || down == 0 || right == 0;
                 if touches && (0..columns).contains(&beside) {
-                    let id = row.saturating_add(down).checked_mul(columns);
-                    own.push(id.map_or(NOBODY, |id| units.of(id + beside)));
+                    let id = row.checked_add(down).and_then(|row| row.checked_mul(columns));
+                    let id = id.and_then(|id| id.checked_add(beside));
+                    own.push(id.map_or(NOBODY, |id| units.of(id)));
                 }
             }
         })
@@ -320,6 +321,8 @@ mod tests {
         assert_eq!((rook.of(0), rook.of(1), rook.of(3)), (&[2][..], &[4][..], &[2, 4][..]));
         assert_eq!(Neighbours::grid(&[-1], 3, Touch::Rook), Err(Refused::NoCell));
         assert_eq!(Neighbours::grid(&[1], 0, Touch::Rook), Err(Refused::NoCell));
+        let last = Neighbours::grid(&[i64::MAX, i64::MAX - 1], 3, Touch::Queen).expect("neighbours");
+        assert_eq!(last.of(0), [1]);
         let far = Neighbours::grid(&[0, i64::MAX], 1, Touch::Rook).expect("neighbours");
         assert_eq!((far.of(0).len(), far.of(1).len()), (0, 0));
     }
