@@ -34,6 +34,7 @@ mod isolation;
 mod keys;
 mod nights;
 mod notices;
+mod oracle_areal;
 mod oracle_sets;
 mod oracles;
 mod page;
