@@ -5,7 +5,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::around::rows_with;
 use super::columns::{integers, known};
-use super::gathered::wrong;
+use super::gathered::{stopped, wrong};
 use super::options::Options;
 use crate::stat::areal::{Permutations, Refused};
 use crate::stat::weights::Neighbours;
@@ -21,16 +21,8 @@ pub(super) fn permutations(options: &Options) -> Result<Permutations> {
     let replications = options.whole("permutations", 0, 0, MOST_REPLICATIONS)?;
     Ok(Permutations {
         replications: u32::try_from(replications).unwrap_or(0),
-        seed: seed(options)?,
+        seed: options.seed()?,
     })
-}
-
-/// The option `seed` (1).
-///
-/// # Errors
-/// A plan error naming function and option.
-pub(super) fn seed(options: &Options) -> Result<u64> {
-    Ok(options.whole("seed", 1, 0, i64::MAX)?.unsigned_abs())
 }
 
 /// What a kernel refused.
@@ -43,11 +35,6 @@ pub(super) fn refused(name: &str, refused: Refused) -> DataFusionError {
             "too many for so many neighbours",
         ),
     }
-}
-
-/// That work was told to stop.
-pub(super) fn stopped(name: &str) -> DataFusionError {
-    DataFusionError::Execution(format!("{name}: told to stop"))
 }
 
 /// The rows with a value, the value of each, and their other columns.

@@ -14,7 +14,7 @@
 use datafusion::error::Result;
 
 use super::detector::{Detector, Number};
-use super::ewma::LONGEST_TRAINING;
+use super::ewma::training;
 use super::options::Options;
 use crate::stat::cusum::{Cusum, Transform, Verdict};
 use crate::stat::series::{Reason, Series};
@@ -34,7 +34,7 @@ impl Detector for Judge {
     ];
 
     fn of(options: &Options) -> Result<Self> {
-        let train = usize::try_from(options.whole("train", 56, 2, LONGEST_TRAINING)?).unwrap_or(56);
+        let train = training(options)?;
         let transform = match options
             .word("transform", "rossi", &["standard", "rossi", "anscombe"])?
             .as_str()

@@ -20,7 +20,15 @@ use crate::stat::ewma::{Ewma, Verdict};
 use crate::stat::series::{Reason, Series};
 
 /// Longer than any series is trained on.
-pub(super) const LONGEST_TRAINING: i64 = 100_000;
+const LONGEST_TRAINING: i64 = 100_000;
+
+/// The option `train` (56), the rows that a series is trained on.
+///
+/// # Errors
+/// A plan error naming function and option.
+pub(super) fn training(options: &Options) -> Result<usize> {
+    Ok(usize::try_from(options.whole("train", 56, 2, LONGEST_TRAINING)?).unwrap_or(56))
+}
 
 /// What judges.
 #[derive(Debug, Clone)]
@@ -38,7 +46,7 @@ impl Detector for Judge {
     ];
 
     fn of(options: &Options) -> Result<Self> {
-        let train = usize::try_from(options.whole("train", 56, 2, LONGEST_TRAINING)?).unwrap_or(56);
+        let train = training(options)?;
         let share = |weight: f64| (1e-6..=1.0).contains(&weight);
         let weight = options.number("lambda", 0.3, "a weight above 0, at most 1", share)?;
         let above = |width: f64| width.is_finite() && width > 0.0;

@@ -137,6 +137,11 @@ pub(super) fn wrong(name: &str, expected: &str, found: &str) -> DataFusionError 
     DataFusionError::Execution(format!("{name}: expected {expected}, found {found}"))
 }
 
+/// That work was told to stop.
+pub(super) fn stopped(name: &str) -> DataFusionError {
+    DataFusionError::Execution(format!("{name}: told to stop"))
+}
+
 /// A call as it was resolved: the way of calling, and the types of its columns.
 fn resolve(name: &str, forms: &[Columns], found: &[DataType]) -> Result<(usize, Vec<DataType>)> {
     let columns = &found[..found.len() - usize::from(has_options(found))];

@@ -15,9 +15,8 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Fields};
 use datafusion::error::Result;
 
-use super::areal::stopped;
 use super::columns::{doubles, finite, metres, numbers_named};
-use super::gathered::{Columns, Of, Set, Work, wrong};
+use super::gathered::{Columns, Of, Set, Work, stopped, wrong};
 use super::options::Options;
 use crate::stat::kde::{Event, Kernel, Unfit, density};
 

@@ -20,9 +20,8 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Fields};
 use datafusion::error::Result;
 
-use super::areal::{seed, stopped};
 use super::columns::{doubles, field, integers, metres, numbers_named, whole, words};
-use super::gathered::{Columns, Of, Set, Work, wrong};
+use super::gathered::{Columns, Of, Set, Work, stopped, wrong};
 use super::options::Options;
 use crate::stat::knox::{self, Band, Error, MOST_PAIRS, Metric, Points};
 
@@ -65,7 +64,7 @@ impl Set for Knox {
             return Err(expected());
         }
         let replications = u32::try_from(options.whole("reps", 999, 0, MOST_REPLICATIONS)?).unwrap_or(0);
-        let seed = seed(options)?;
+        let seed = options.seed()?;
         let knox = knox::Knox::new(knox::Options {
             space,
             time: time.iter().map(|edge| *edge as i64).collect(),

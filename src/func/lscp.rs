@@ -15,9 +15,8 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Fields};
 use datafusion::error::Result;
 
-use super::areal::{seed, stopped};
 use super::coverage::{self, Fixed, Rows};
-use super::gathered::{Columns, Of, Set, Work};
+use super::gathered::{Columns, Of, Set, Work, stopped};
 use super::options::Options;
 
 /// What is asked.
@@ -40,7 +39,7 @@ impl Set for Lscp {
         Ok(Lscp {
             within: options.number("within", 0.0, "a cost of 0 or more", |cost| cost >= 0.0)?,
             fixed: Fixed::of(options)?,
-            seed: seed(options)?,
+            seed: options.seed()?,
         })
     }
 

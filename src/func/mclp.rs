@@ -20,9 +20,8 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Fields};
 use datafusion::error::Result;
 
-use super::areal::{seed, stopped};
 use super::coverage::{self, Fixed, MOST_SITES, Rows};
-use super::gathered::{Columns, Set, Work};
+use super::gathered::{Columns, Set, Work, stopped};
 use super::options::Options;
 
 /// What is asked.
@@ -47,7 +46,7 @@ impl Set for Mclp {
             p: usize::try_from(options.whole("p", 1, 1, MOST_SITES)?).unwrap_or(1),
             within: options.number("within", 0.0, "a cost of 0 or more", |cost| cost >= 0.0)?,
             fixed: Fixed::of(options)?,
-            seed: seed(options)?,
+            seed: options.seed()?,
         })
     }
 

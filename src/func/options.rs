@@ -84,6 +84,14 @@ impl Options {
         }
     }
 
+    /// The option `seed` (1).
+    ///
+    /// # Errors
+    /// As [`Options::number`].
+    pub(super) fn seed(&self) -> Result<u64> {
+        Ok(self.whole("seed", 1, 0, i64::MAX)?.unsigned_abs())
+    }
+
     /// Whether an option was given.
     pub(super) fn has(&self, key: &str) -> bool {
         self.given.contains_key(key)

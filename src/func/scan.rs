@@ -4,9 +4,8 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Fields, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 
-use super::areal::{seed, stopped};
 use super::columns::{doubles, field, finite, integers, list_of, metres, named, named_lists, numbers_named, whole};
-use super::gathered::{Work, wrong};
+use super::gathered::{Work, stopped, wrong};
 use super::options::Options;
 use crate::stat::scan::{Cluster, Data, Found, MOST_EVENTS, MOST_MEMBERS, Metric, Model, Refused, Scan};
 
@@ -62,7 +61,7 @@ impl Asked {
                 most_share: options.number("max_share", 0.5, "a share above 0, at most 1", share)?,
                 most_radius,
                 replications: u32::try_from(options.whole("reps", 999, 0, MOST_REPLICATIONS)?).unwrap_or(0),
-                seed: seed(options)?,
+                seed: options.seed()?,
                 ..Scan::default()
             },
             every: options.number("every_days", 1.0, "days above 0", above)?,

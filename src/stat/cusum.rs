@@ -7,8 +7,7 @@
 //! A sum is made of all slots since the training. So the first slot that is missing, is not known or is no count ends a
 //! series: it and all rows after it have no verdict. Rows before the first count are no part of the training.
 
-use super::ewma::{follow, mean};
-use super::series::{Reason, Series};
+use super::series::{Reason, Series, follow, mean};
 
 /// How a count `y` of mean `m` is made about standard normal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //! An average is made of all slots since the training. So the first slot that is missing, is not known or is no count
 //! ends a series: it and all rows after it have no verdict. Rows before the first count are no part of the training.
 
-use super::series::{Reason, Series};
+use super::series::{Reason, Series, follow, mean};
 
 /// The least weight: with a smaller one the average would not leave the mean in a lifetime of slots.
 const LEAST_WEIGHT: f64 = 1e-6;
@@ -119,46 +119,6 @@ impl Ewma {
             alarm: state.average > upper,
         }
     }
-}
-
-/// Follows the first rows of a series: a state begins with the first `train` counts and takes a step with each count
-/// after them. The first thing that is wrong ends it, whatever comes later.
-pub(super) fn follow<S, V>(
-    series: &Series,
-    rows: usize,
-    train: usize,
-    begin: impl Fn(&[f64]) -> Result<S, Reason>,
-    mut step: impl FnMut(&mut S, f64) -> V,
-) -> Vec<Result<V, Reason>> {
-    let first = (0..rows).find(|at| series.count(*at).is_ok()).unwrap_or(rows);
-    let mut verdicts: Vec<Result<V, Reason>> = (0..first).map(|at| Err(why(series.count(at)))).collect();
-    let mut state = Err(Reason::History);
-    let mut ended = None;
-    for at in first..rows {
-        // a row and the one before it: the slots between them, and the count itself
-        let count = series
-            .before(at, 0, usize::from(at > first))
-            .map(|counts| counts[counts.len() - 1]);
-        if ended.is_none() && at - first == train {
-            state = series.before(at, 1, train).and_then(&begin);
-            ended = state.as_ref().err().copied();
-        }
-        ended = ended.or(count.err());
-        verdicts.push(match (ended, count, &mut state) {
-            (None, Ok(count), Ok(state)) => Ok(step(state, count)),
-            (reason, ..) => Err(reason.unwrap_or(Reason::History)),
-        });
-    }
-    verdicts
-}
-
-fn why(count: Result<f64, Reason>) -> Reason {
-    count.err().unwrap_or(Reason::Unknown)
-}
-
-/// The mean of at least one count.
-pub(super) fn mean(counts: &[f64]) -> f64 {
-    counts.iter().sum::<f64>() / as_number(counts.len())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "slots are far below 2^53")]

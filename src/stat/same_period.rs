@@ -6,6 +6,7 @@
 //! McCullagh and Nelder 1989, on the logarithm).
 
 use super::quantile::normal_upper;
+use super::series::{self, Series};
 
 /// Days of 52 weeks.
 const YEAR: i64 = 364;
@@ -107,9 +108,10 @@ type First<'a> = (&'a str, i64);
 #[must_use]
 pub fn compare(options: &Options, days: Days<'_>) -> Vec<Result<Compared, Reason>> {
     let firsts = first_days(options, days);
+    let series = Series::new(days.days, days.counts, 1);
     let deviate = normal_upper((1.0 - options.level) / 2.0).unwrap_or(f64::NAN);
     (0..days.days.len())
-        .map(|at| one(options, days, &firsts, deviate, at))
+        .map(|at| one(options, &series, days, &firsts, deviate, at))
         .collect()
 }
 
@@ -121,8 +123,15 @@ fn first_days<'a>(options: &Options, days: Days<'a>) -> Vec<First<'a>> {
     (0..days.days.len()).filter(begins).filter_map(first).collect()
 }
 
-fn one(options: &Options, days: Days<'_>, firsts: &[First<'_>], deviate: f64, at: usize) -> Result<Compared, Reason> {
-    let own = whole(days, at, options.span)?;
+fn one(
+    options: &Options,
+    series: &Series,
+    days: Days<'_>,
+    firsts: &[First<'_>],
+    deviate: f64,
+    at: usize,
+) -> Result<Compared, Reason> {
+    let own = whole(series, days, at, options.span)?;
     let near = |day: i64| firsts.iter().find(|(_, first)| (day - first).abs() <= options.around);
     let day = days.days[at];
     let (shift, moved) = match (options.before, near(day)) {
@@ -141,7 +150,7 @@ fn one(options: &Options, days: Days<'_>, firsts: &[First<'_>], deviate: f64, at
         Err(0) => return Err(Reason::History),
         Err(_) => return Err(Reason::Gap),
     };
-    let before = whole(days, row, options.span)?;
+    let before = whole(series, days, row, options.span)?;
     let (observed, reference) = (own.sum(), before.sum());
     let freedom = 2.0 * (options.span as f64 - 1.0);
     let dispersion = ((own.chi_squared() + before.chi_squared()) / freedom).max(1.0);
@@ -167,12 +176,12 @@ fn one(options: &Options, days: Days<'_>, firsts: &[First<'_>], deviate: f64, at
 }
 
 /// The counts of a period.
-struct Period {
-    counts: Vec<f64>,
+struct Period<'a> {
+    counts: &'a [f64],
     holidays: usize,
 }
 
-impl Period {
+impl Period<'_> {
     fn sum(&self) -> f64 {
         self.counts.iter().sum()
     }
@@ -186,23 +195,18 @@ impl Period {
 }
 
 /// The period of `span` days that ends with a row.
-fn whole(days: Days<'_>, at: usize, span: usize) -> Result<Period, Reason> {
-    let first = (at + 1).checked_sub(span).ok_or(Reason::History)?;
-    let steps = days.days[first..=at]
-        .windows(2)
-        .map(|pair| pair[1].checked_sub(pair[0]));
-    for step in steps {
-        match step {
-            Some(1) => {}
-            Some(step) if step > 1 => return Err(Reason::Gap),
-            _ => return Err(Reason::Order),
+fn whole<'a>(series: &'a Series, days: Days<'_>, at: usize, span: usize) -> Result<Period<'a>, Reason> {
+    let counts = series.before(at, 0, span - 1).map_err(|why| match why {
+        series::Reason::Gap => Reason::Gap,
+        series::Reason::Order => Reason::Order,
+        series::Reason::History => Reason::History,
+        series::Reason::Unknown | series::Reason::NoCount | series::Reason::Masked | series::Reason::Flat => {
+            Reason::Unknown
         }
-    }
-    let known = |count: &Option<f64>| count.filter(|count| (0.0..f64::INFINITY).contains(count));
-    let counts: Option<Vec<f64>> = days.counts[first..=at].iter().map(known).collect();
+    })?;
     Ok(Period {
-        counts: counts.ok_or(Reason::Unknown)?,
-        holidays: days.holidays[first..=at].iter().flatten().count(),
+        counts,
+        holidays: days.holidays[at + 1 - span..=at].iter().flatten().count(),
     })
 }
 
