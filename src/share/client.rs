@@ -1,6 +1,7 @@
 //! Pulling over a thin line: a provider is asked what it offers, and files come in parts that are never lost.
 
 use std::collections::BTreeMap;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -23,6 +24,9 @@ const ANSWER_BYTES: usize = 64 << 20;
 const ITEMS: usize = 10_000;
 /// Time before a request or file is tried for the second time; it doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Bytes of a file that are asked for at once, at least and at most; between them as many as come in a second, so that
+/// a process that dies loses what was under way of one such page and no more.
+const PAGE: RangeInclusive<u64> = 1 << 20..=64 << 20;
 /// Time between two tries at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -293,49 +297,60 @@ impl<'a> Provider<'a> {
         }
     }
 
-    /// The rest of a file, from `at` on.
-    async fn rest(&self, wanted: &Wanted, at: u64, watch: &dyn Moving) -> Result<()> {
-        let endpoint = &self.profile.endpoint;
-        let mut at = at;
-        if at < wanted.size || wanted.size == 0 {
-            // an address that leads elsewhere is not followed, whatever may lie there
-            let origin = |address: &str| url::Url::parse(address).map(|url| url.origin());
-            if origin(&wanted.at) != origin(endpoint) {
-                return Err(self.strange());
-            }
-            let mut request = self.client.get(&wanted.at);
-            if at > 0 {
-                request = request.header("range", format!("bytes={at}-"));
-            }
-            let response = request.send().await.map_err(|cause| line(endpoint, cause))?;
-            let status = response.status();
-            match status {
-                StatusCode::PARTIAL_CONTENT => {}
-                StatusCode::OK => at = 0,
-                StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => {
-                    return Err(fail(Kind::Missing, "pull_missing", &[endpoint, &status.as_u16()]));
-                }
-                _ => return Err(fail(Kind::Unavailable, "pull_refused", &[endpoint, &status.as_u16()])),
-            }
-            let mut part = wanted.incoming.open(at)?;
-            let mut stream = response.bytes_stream();
-            while let Some(bytes) = stream.next().await {
-                let bytes = bytes.map_err(|cause| line(endpoint, cause))?;
-                if at + bytes.len() as u64 > wanted.size {
-                    return Err(self.strange());
-                }
-                part.add(&bytes)?;
-                at += bytes.len() as u64;
-                watch.moved(bytes.len() as u64);
-                self.pace.take(bytes.len()).await;
-            }
-            if at < wanted.size {
-                return Err(fail(Kind::Unavailable, "pull_line", &[endpoint]));
-            }
+    /// The rest of a file, from `at` on, page by page.
+    async fn rest(&self, wanted: &Wanted, mut at: u64, watch: &dyn Moving) -> Result<()> {
+        let mut page = *PAGE.start();
+        if wanted.size == 0 {
+            wanted.incoming.open(0)?;
+        }
+        while at < wanted.size {
+            let (begun, from) = (Instant::now(), at);
+            at = self
+                .page(wanted, at..wanted.size.min(at.saturating_add(page)), watch)
+                .await?;
+            page = page_after(at.saturating_sub(from), begun.elapsed());
         }
         let incoming = wanted.incoming.clone();
         let accepted = tokio::task::spawn_blocking(move || incoming.accept()).await;
         accepted.map_err(|cause| self.strange().because(cause))?
+    }
+
+    /// Some bytes of a file, and where it stands after them: a provider may send all of it instead.
+    async fn page(&self, wanted: &Wanted, bytes: Range<u64>, watch: &dyn Moving) -> Result<u64> {
+        let endpoint = &self.profile.endpoint;
+        // an address that leads elsewhere is not followed, whatever may lie there
+        let origin = |address: &str| url::Url::parse(address).map(|url| url.origin());
+        if origin(&wanted.at) != origin(endpoint) {
+            return Err(self.strange());
+        }
+        let range = format!("bytes={}-{}", bytes.start, bytes.end - 1);
+        let request = self.client.get(&wanted.at).header("range", range);
+        let response = request.send().await.map_err(|cause| line(endpoint, cause))?;
+        let status = response.status();
+        let (mut at, end) = match status {
+            StatusCode::PARTIAL_CONTENT => (bytes.start, bytes.end),
+            StatusCode::OK => (0, wanted.size),
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => {
+                return Err(fail(Kind::Missing, "pull_missing", &[endpoint, &status.as_u16()]));
+            }
+            _ => return Err(fail(Kind::Unavailable, "pull_refused", &[endpoint, &status.as_u16()])),
+        };
+        let mut part = wanted.incoming.open(at)?;
+        let mut stream = response.bytes_stream();
+        while let Some(bytes) = stream.next().await {
+            let bytes = bytes.map_err(|cause| line(endpoint, cause))?;
+            if at + bytes.len() as u64 > end {
+                return Err(self.strange());
+            }
+            part.add(&bytes)?;
+            at += bytes.len() as u64;
+            watch.moved(bytes.len() as u64);
+            self.pace.take(bytes.len()).await;
+        }
+        if at < end {
+            return Err(fail(Kind::Unavailable, "pull_line", &[endpoint]));
+        }
+        Ok(at)
     }
 
     /// A new token in the place of the present one, and when it ends.
@@ -362,6 +377,18 @@ impl<'a> Provider<'a> {
         let request = self.client.put(self.address(&format!("outbox/{digest}")));
         self.ask(request.body(bytes)).await.map(drop)
     }
+}
+
+/// The next page of a file: as many bytes as come in a second.
+fn page_after(bytes: u64, took: Duration) -> u64 {
+    #[expect(clippy::cast_precision_loss, reason = "a page")]
+    let second = bytes as f64 / took.as_secs_f64().max(1e-3);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of bytes, held in bounds"
+    )]
+    (second as u64).clamp(*PAGE.start(), *PAGE.end())
 }
 
 /// A table as the lines of an answer tell of it.
