@@ -1,3 +1,4 @@
--- 本区县预警：本区县街道警情异常升高。 Surges in the streets of a county, from its own calls.
-SELECT county, area, category, biz_date, observed, expected, upper, weeks_used, warning_id, grade
-FROM warning.surge
+-- 本区县预警：每条预警的每一步。 The life of the warnings of a county, a line for each step.
+SELECT county, warning_id, rule, number, act, biz_date, grade, level, pool, place_zh, place_en, reason_zh, reason_en, score
+FROM ops.warning
+WHERE county IS NOT NULL

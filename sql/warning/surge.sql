@@ -1,13 +1,14 @@
 -- 警情异常升高：某街道某类别一日警情明显高于过去 15 周同一星期几。
 -- A street and category whose incidents of a day stand clearly above the same weekday of the 15 weeks before.
 -- Holidays are neither judged nor used as a baseline; days on which the county delivered nothing are not zeros.
--- A warning needs 5 incidents, and the lower limit of the day's count above the upper limit of the baseline mean.
+-- It needs 5 incidents, and the lower limit of the day's count above the upper limit of the baseline mean.
 -- @grain county, area, category, biz_date
 -- @incremental biz_date
 -- @lookback 105 days
 -- @column observed zh "当日起数" incidents of the day
 -- @column expected zh "基线均值" mean of the baseline days
 -- @column upper zh "基线上限" upper 95 % limit of the baseline mean, exact Poisson
+-- @column ratio zh "倍数" lower limit of the day's count over the upper limit of the baseline
 -- @check unique(county, area, category, biz_date)
 -- @check in_range(observed, 5, 1000000)
 -- @check in_range(weeks_used, 8, 15)
@@ -53,12 +54,15 @@ judged AS (
     *,
     CAST(incidents AS DOUBLE) / weeks_used AS expected,
     poisson_interval(incidents, 0.95)['upper'] / weeks_used AS upper,
-    poisson_interval(observed, 0.9998)['lower'] AS observed_lower
+    poisson_interval(observed, $level)['lower'] AS observed_lower
   FROM baseline
   WHERE weeks_used >= 8
+),
+ranked AS (
+  -- without any call in the baseline its upper limit is still above 0
+  SELECT *, observed_lower / upper AS ratio FROM judged
 )
 SELECT
-  'surge-' || j.area || '-' || j.category || '-' || CAST(arrow_cast(arrow_cast(j.day_no, 'Int32'), 'Date32') AS VARCHAR) AS warning_id,
   j.county,
   j.area,
   j.category,
@@ -69,18 +73,16 @@ SELECT
   round(j.expected, 2) AS expected,
   round(j.upper, 2) AS upper,
   round(j.observed_lower, 2) AS observed_lower,
+  round(j.ratio, 2) AS ratio,
   j.weeks_used,
-  CASE WHEN j.observed_lower > 8 * j.upper THEN 'red' WHEN j.observed_lower > 4 * j.upper THEN 'orange'
-       WHEN j.observed_lower > 2 * j.upper THEN 'yellow' ELSE 'blue' END AS grade,
-  CASE WHEN j.observed_lower > 8 * j.upper THEN 'city' WHEN j.observed_lower > 2 * j.upper THEN 'county'
-       ELSE 'station' END AS level,
+  CASE WHEN j.ratio > $red THEN 'red' WHEN j.ratio > $orange THEN 'orange' WHEN j.ratio > $yellow THEN 'yellow' ELSE 'blue' END AS grade,
   coalesce(a.name_zh, j.area) AS place_zh,
   coalesce(a.name_en, j.area) AS place_en,
   coalesce(a.name_zh, j.area) || ' ' || coalesce(c.name_zh, j.category) || ' ' || CAST(j.observed AS VARCHAR) || ' 起，过去 ' || CAST(j.weeks_used AS VARCHAR)
     || ' 个同星期日均 ' || CAST(round(j.expected, 2) AS VARCHAR) || ' 起，基线上限 ' || CAST(round(j.upper, 2) AS VARCHAR) || ' 起' AS reason_zh,
   coalesce(a.name_en, j.area) || ': ' || CAST(j.observed AS VARCHAR) || ' × ' || coalesce(c.name_en, j.category) || '; mean of ' || CAST(j.weeks_used AS VARCHAR)
     || ' same weekdays ' || CAST(round(j.expected, 2) AS VARCHAR) || ', upper limit ' || CAST(round(j.upper, 2) AS VARCHAR) AS reason_en
-FROM judged AS j
+FROM ranked AS j
 LEFT JOIN ref.category AS c ON c.code = j.category
 LEFT JOIN ref.area AS a ON a.code = j.area
-WHERE j.observed_lower > j.upper
+WHERE j.ratio > 1

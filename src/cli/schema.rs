@@ -6,6 +6,7 @@ use crate::cli::print::Printer;
 use crate::config::Settings;
 use crate::contract::file::ContractFile;
 use crate::error::{Kind, Result, fail};
+use crate::model::product::ProductFile;
 use crate::pipeline::Definition;
 use crate::pipeline::waiver::WaiverFile;
 use crate::share::definition::ShareFile;
@@ -30,6 +31,8 @@ enum File {
     Waiver,
     /// pipelines/shares/*.toml
     Share,
+    /// pipelines/rules/*.toml
+    Rule,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
@@ -38,6 +41,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         File::Contract => schemars::schema_for!(ContractFile),
         File::Pipeline => schemars::schema_for!(Definition),
         File::Share => schemars::schema_for!(ShareFile),
+        File::Rule => schemars::schema_for!(ProductFile),
         File::Waiver => schemars::schema_for!(WaiverFile),
     };
     let text =

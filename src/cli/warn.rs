@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use chrono::DateTime;
@@ -13,15 +13,27 @@ use crate::audit::Entry;
 use crate::cli::audit::Deed;
 use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
+use crate::cli::score::read_truth;
+use crate::config::text;
+use crate::engine::session::Table;
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail, io_error};
-use crate::lake::{Release, SHARED};
-use crate::model::pinned;
+use crate::lake::{Commit, Release, SHARED};
+use crate::message::Language;
+use crate::model::{Models, Product, pinned};
 use crate::pipeline::pull::{OUTBOX, SENT};
-use crate::time::{Clock, rfc3339};
+use crate::pipeline::run::{calendar as site_calendar, parameters};
+use crate::time::{Clock, calendar, rfc3339};
+use crate::warn::backtest::{Backtest, Desk, Ground};
+use crate::warn::replay::{self, Remade, Told};
+use crate::warn::table::{self, WARNING};
+use crate::warn::truth::{Scored, Truth, score};
 use crate::warn::{Act, Action, INBOX, Outcome, lines};
+
+/// Events of a lake at most.
+const MOST: usize = 1_000_000;
 
 /// Read warnings, and say what was done about them
 #[derive(Debug, clap::Args)]
@@ -37,6 +49,37 @@ enum Verb {
         /// Days back from the newest warning
         #[arg(long = "days", id = "warn_days", value_name = "DAYS", default_value_t = 14)]
         days: u32,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a warning with its evidence, its life and what it was made of
+    Show {
+        /// Name of the warning
+        #[arg(id = "warning_id", value_name = "WARNING")]
+        warning: String,
+    },
+    /// Make warnings again from what they were made of, and hold them against what was told
+    Replay {
+        /// Names of warnings; all that are open where none is given
+        #[arg(id = "warning_ids", value_name = "WARNING")]
+        warnings: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Run a rule again over days that have passed, each seeing only what was known then
+    Backtest {
+        /// Name of the rule: that of its file in pipelines/rules
+        #[arg(id = "warn_rule", value_name = "RULE")]
+        rule: String,
+        /// First day; by default the newest weeks that its gate asks for
+        #[arg(long = "from", id = "backtest_from", value_name = "YYYY-MM-DD")]
+        from: Option<String>,
+        /// Last day; by default the newest
+        #[arg(long = "to", id = "backtest_to", value_name = "YYYY-MM-DD")]
+        to: Option<String>,
+        /// Truth file of a synthetic city
+        #[arg(long = "truth", id = "backtest_truth", value_name = "FILE")]
+        truth: Option<PathBuf>,
         #[command(flatten)]
         output: Output,
     },
@@ -71,7 +114,7 @@ struct Raised {
 
 fn raised(release: &Release) -> Vec<Raised> {
     let tables = release.tables.keys().filter_map(|name| match name.as_str() {
-        "warning.surge" => Some((name, None)),
+        WARNING => Some((name, None)),
         name_of => {
             let shared = name_of.strip_prefix(SHARED)?.strip_prefix('.')?;
             let publisher = shared.strip_suffix(".county_warning")?;
@@ -88,18 +131,34 @@ fn raised(release: &Release) -> Vec<Raised> {
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let release = opened.release(None).await?;
+    if let Verb::Backtest {
+        rule,
+        from,
+        to,
+        truth,
+        output,
+    } = &args.verb
+    {
+        let days = (from.as_deref(), to.as_deref());
+        return run_again(&opened, &release, rule, days, truth.as_deref(), output, printer).await;
+    }
     let raised = raised(&release);
     let wanted: BTreeSet<&str> = raised.iter().map(|raised| raised.table.as_str()).collect();
-    let done = "core.warning_action";
     let bounds = Bounds::from(&opened.site.settings.limits);
-    let wanted = |name: &str| wanted.contains(name) || name == done;
+    let wanted = |name: &str| wanted.contains(name);
     let session = pinned::session_on(&opened.lake, bounds, &release, wanted).await?;
     match &args.verb {
         Verb::List { days, output } => {
-            let known = release.tables.contains_key(done);
             session.register_batch("own.action", own(&opened, &raised)?)?;
-            list(&opened, &session, &raised, (*days, known), output, printer).await
+            let rows = list(&opened, &session, &raised, *days, printer.language()).await?;
+            output.write(&rows, printer)
         }
+        Verb::Show { warning } => {
+            session.register_batch("own.action", own(&opened, &raised)?)?;
+            show(&opened, &session, &raised, warning, printer).await
+        }
+        Verb::Replay { warnings, output } => replay(&opened, &session, &raised, warnings, output, printer).await,
+        Verb::Backtest { .. } => Ok(()),
         Verb::Ack(said) => act(&opened, &session, &raised, said, (Act::Acknowledged, None), printer).await,
         Verb::Close { said, result } => {
             let closed = (Act::Closed, Some(*result));
@@ -108,42 +167,345 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
     }
 }
 
-async fn list(
-    opened: &Opened,
-    session: &Session,
-    raised: &[Raised],
-    (days, known): (u32, bool),
-    output: &Output,
-    printer: &Printer,
-) -> Result<()> {
+/// All events of the release, and what was done here and is not in it yet.
+fn events(raised: &[Raised], language: Language) -> Result<String> {
     if raised.is_empty() {
         return Err(fail(Kind::Missing, "warn_none", &[]).hint("warn_none_hint", &[]));
     }
+    let suffix = match language {
+        Language::Chinese => "zh",
+        Language::English => "en",
+    };
     let each = raised.iter().map(|raised| {
         let by = raised.publisher.as_deref().unwrap_or_default();
+        let result = match raised.publisher {
+            None => "result",
+            Some(_) => "CAST(NULL AS VARCHAR) AS result",
+        };
         format!(
-            "SELECT '{by}' AS raised_by, warning_id, biz_date, county, area, category, grade, observed, expected FROM {}",
+            "SELECT '{by}' AS raised_by, warning_id, rule, number, act, biz_date, county, grade, level, pool, \
+             place_{suffix} AS place, reason_{suffix} AS reason, {result} FROM {}",
             raised.table
         )
     });
     let all = each.collect::<Vec<_>>().join(" UNION ALL ");
     // what was done here counts at once, before the city or the next night knows of it
-    let own = "SELECT warning_id, act, result, CAST(acted_at AS TIMESTAMP) AS acted_at FROM own.action";
-    let acts = match known {
-        true => format!(
-            "{own} UNION ALL SELECT warning_id, act, result, CAST(acted_at AS TIMESTAMP) FROM core.warning_action"
-        ),
-        false => own.to_owned(),
-    };
-    let last = "SELECT warning_id, last_value(act ORDER BY acted_at) AS act, \
-                last_value(result ORDER BY acted_at) AS result FROM acts GROUP BY warning_id";
+    Ok(format!(
+        "WITH told AS ({all}), done AS (\
+           SELECT warning_id, act, result, row_number() OVER (ORDER BY acted_at) AS number FROM own.action), \
+         event AS (\
+           SELECT * FROM told UNION ALL \
+           SELECT t.raised_by, d.warning_id, t.rule, 1000000000 + d.number, d.act, NULL, t.county, NULL, NULL, NULL, NULL, NULL, d.result \
+           FROM done AS d JOIN told AS t ON t.warning_id = d.warning_id AND t.act = 'opened') "
+    ))
+}
+
+async fn list(opened: &Opened, session: &Session, raised: &[Raised], days: u32, language: Language) -> Result<Table> {
     let sql = format!(
-        "WITH w AS ({all}), acts AS ({acts}), a AS ({last}) SELECT w.*, coalesce(a.act, 'open') AS state, a.result FROM w \
-         LEFT JOIN a ON a.warning_id = w.warning_id \
-         WHERE w.biz_date > (SELECT max(biz_date) FROM w) - INTERVAL '{days} days' ORDER BY w.biz_date DESC, w.warning_id"
+        "{}, life AS (SELECT raised_by, warning_id, \
+           last_value(grade ORDER BY number) FILTER (WHERE grade IS NOT NULL) AS grade, \
+           last_value(level ORDER BY number) FILTER (WHERE level IS NOT NULL) AS level, \
+           last_value(act ORDER BY number) FILTER (WHERE act <> 'updated') AS state, \
+           last_value(result ORDER BY number) AS result, \
+           min(biz_date) AS since, max(biz_date) FILTER (WHERE act IN ('opened', 'updated')) AS last_day, \
+           count(DISTINCT biz_date) FILTER (WHERE act IN ('opened', 'updated')) AS days, max(county) AS county, \
+           last_value(place ORDER BY number) FILTER (WHERE place IS NOT NULL) AS place, \
+           last_value(reason ORDER BY number) FILTER (WHERE reason IS NOT NULL) AS reason, max(pool) AS told_with \
+           FROM event GROUP BY raised_by, warning_id) \
+         SELECT raised_by, warning_id, since, last_day, days, grade, level, county, place, reason, state, result, told_with FROM life \
+         WHERE last_day > (SELECT max(last_day) FROM life) - INTERVAL '{days} days' \
+         ORDER BY last_day DESC, CASE grade WHEN 'red' THEN 1 WHEN 'orange' THEN 2 WHEN 'yellow' THEN 3 ELSE 4 END, warning_id",
+        events(raised, language)?
     );
-    let rows = opened.site.settings.limits.query_rows;
-    output.write(&session.query("warn", &sql, rows).await?, printer)
+    session
+        .query("warn", &sql, opened.site.settings.limits.query_rows)
+        .await
+}
+
+/// Texts of the first columns of a table, row by row.
+fn cells(table: &Table) -> Result<Vec<Vec<String>>> {
+    let broken = |cause| fail(Kind::Bug, "batch_shape", &[]).because(cause);
+    let mut rows = Vec::new();
+    for batch in &table.batches {
+        let columns = batch.columns().iter();
+        let columns = columns.map(|column| cast(column, &DataType::Utf8).map_err(broken));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        for row in 0..batch.num_rows() {
+            let cell = |column: &ArrayRef| match column.is_valid(row) {
+                true => column.as_string::<i32>().value(row).to_owned(),
+                false => String::new(),
+            };
+            rows.push(columns.iter().map(cell).collect());
+        }
+    }
+    Ok(rows)
+}
+
+/// A warning, to be read at night: what, where, why, what to do; then its life, its evidence and its receipt.
+async fn show(opened: &Opened, session: &Session, raised: &[Raised], warning: &str, printer: &Printer) -> Result<()> {
+    let all = list(opened, session, raised, u32::MAX >> 12, printer.language()).await?;
+    let found = cells(&all)?.into_iter().find(|row| row[1] == warning);
+    let Some(row) = found else {
+        return Err(unknown(warning));
+    };
+    let models = Models::load(&opened.site)?;
+    let product = models.ordered.iter().filter_map(|model| model.product.as_ref());
+    let product = product
+        .filter(|product| warning.starts_with(&format!("{}-", product.name)))
+        .max_by_key(|product| product.name.len());
+    let mut page = String::new();
+    let mut say = |key: &'static str, value: &str| {
+        if !value.is_empty() {
+            page.push_str(&printer.words(key, &[&value]));
+            page.push('\n');
+        }
+    };
+    let chinese = printer.language() == Language::Chinese;
+    if let Some(Product { file, .. }) = product {
+        say("warn_show_title", if chinese { &file.title_zh } else { &file.title_en });
+    }
+    for (key, at) in [
+        ("warn_show_id", 1),
+        ("warn_show_grade", 5),
+        ("warn_show_level", 6),
+        ("warn_show_place", 8),
+        ("warn_show_reason", 9),
+        ("warn_show_state", 10),
+        ("warn_show_result", 11),
+        ("warn_show_pool", 12),
+    ] {
+        say(key, &row[at]);
+    }
+    if let Some(Product { file, .. }) = product {
+        say(
+            "warn_show_action",
+            if chinese { &file.action_zh } else { &file.action_en },
+        );
+        let card = &file.card;
+        say(
+            "warn_show_excluded",
+            if chinese { &card.excluded_zh } else { &card.excluded_en },
+        );
+        say(
+            "warn_show_biases",
+            if chinese { &card.biases_zh } else { &card.biases_en },
+        );
+    }
+    let name = warning.replace('\'', "''");
+    let own = raised.iter().any(|raised| raised.publisher.is_none());
+    if own {
+        let sql = format!(
+            "SELECT CAST(biz_date AS VARCHAR), act, grade, result, note, evidence, receipt, run_id FROM {WARNING} \
+             WHERE warning_id = '{name}' ORDER BY number"
+        );
+        let lines = cells(&session.query("warn", &sql, MOST).await?)?;
+        say("warn_show_life", " ");
+        for line in &lines {
+            let said = [&line[1], &line[2], &line[3], &line[4]].map(String::as_str).join(" ");
+            say("warn_show_event", &format!("{}  {}", line[0], said.trim_end()));
+        }
+        if let Some(line) = lines.iter().rev().find(|line| !line[5].is_empty()) {
+            say("warn_show_evidence", &line[5]);
+            let bounds = Bounds::from(&opened.site.settings.limits);
+            let receipt = table::receipt(&opened.lake, bounds, &line[6]).await?;
+            if let Some(receipt) = receipt {
+                say("warn_show_receipt", &receipt.receipt);
+                say("warn_show_inputs", &receipt.inputs);
+                say("warn_show_parameters", &receipt.parameters);
+                say("warn_show_functions", &receipt.functions);
+                say("warn_show_program", &format!("{}, {}", receipt.program, line[7]));
+            }
+        }
+    }
+    printer.data(&page)
+}
+
+/// Makes warnings again; any that differs is a failure.
+async fn replay(
+    opened: &Opened,
+    session: &Session,
+    raised: &[Raised],
+    warnings: &[String],
+    output: &Output,
+    printer: &Printer,
+) -> Result<()> {
+    if !raised.iter().any(|raised| raised.publisher.is_none()) {
+        return Err(fail(Kind::Missing, "warn_none", &[]).hint("warn_none_hint", &[]));
+    }
+    let open = format!(
+        "SELECT warning_id FROM {WARNING} GROUP BY warning_id \
+         HAVING last_value(act ORDER BY number) FILTER (WHERE act <> 'updated') IN ('opened', 'acknowledged')"
+    );
+    let sql = format!(
+        "SELECT warning_id, CAST(biz_date AS VARCHAR), unit, evidence, receipt FROM {WARNING} WHERE evidence IS NOT NULL ORDER BY number"
+    );
+    let all = cells(&session.query("warn", &sql, MOST).await?)?;
+    let wanted: BTreeSet<String> = match warnings {
+        [] => {
+            let open = cells(&session.query("warn", &open, MOST).await?)?;
+            open.into_iter().map(|mut row| row.swap_remove(0)).collect()
+        }
+        named => named.iter().cloned().collect(),
+    };
+    if let Some(strange) = wanted.iter().find(|name| !all.iter().any(|row| row[0] == **name)) {
+        // one under which others are told has no evidence of its own
+        if !warnings.is_empty() {
+            return Err(unknown(strange));
+        }
+    }
+    let (mut names, mut told) = (Vec::new(), Vec::new());
+    // of a day that was corrected the last word counts: the earlier one was made of what is corrected
+    let rows = all.into_iter().filter(|row| wanted.contains(&row[0]));
+    for row in rows {
+        let day = calendar::day(&row[1]).ok_or_else(|| unknown(&row[0]))?;
+        names.push(row[0].clone());
+        told.push(Told {
+            day,
+            unit: row[2].clone(),
+            evidence: row[3].clone(),
+            receipt: row[4].clone(),
+        });
+    }
+    let bounds = Bounds::from(&opened.site.settings.limits);
+    let remade = replay::again(&opened.lake, bounds, &told).await?;
+    let name_of = |one: &Remade| {
+        let at = told.iter().position(|told| *told == one.told);
+        at.map_or_else(String::new, |at| names[at].clone())
+    };
+    let day_of = |one: &Remade| calendar::date(one.told.day).map_or_else(String::new, |day| day.to_string());
+    let texts_of = |of: &dyn Fn(&Remade) -> String| texts(remade.iter().map(of).collect());
+    output.columns(
+        vec![
+            ("warning_id", texts_of(&name_of)),
+            ("biz_date", texts_of(&day_of)),
+            (
+                "replay",
+                texts_of(&|one| if one.same() { "same" } else { "differs" }.to_owned()),
+            ),
+            ("told", texts_of(&|one| one.told.evidence.clone())),
+            ("now", texts_of(&|one| one.now.clone().unwrap_or_default())),
+            ("receipt", texts_of(&|one| one.receipt.receipt.clone())),
+        ],
+        printer,
+    )?;
+    let differs = remade.iter().filter(|one| !one.same()).count();
+    match differs {
+        0 => {
+            printer.say("replay_same", &[&remade.len()]);
+            Ok(())
+        }
+        differs => Err(fail(Kind::Check, "replay_differs", &[&differs, &remade.len()])),
+    }
+}
+
+/// What a rule showed, and how that fits what is known to have happened.
+fn columns(shown: &Backtest, scored: Option<&(Vec<Scored>, usize, usize)>) -> Vec<(&'static str, ArrayRef)> {
+    let number = |number: i64| numbers(vec![number.unsigned_abs()]);
+    let word = |word: &str| texts(vec![word.to_owned()]);
+    let mut columns = vec![
+        ("rule", word(&shown.rule)),
+        ("first_day", word(&shown.first_day)),
+        ("last_day", word(&shown.last_day)),
+        ("findings", number(shown.findings)),
+        ("opened", number(shown.opened)),
+        ("most_per_week", number(shown.most_per_week)),
+        ("pooled", number(shown.pooled)),
+        ("late_share", word(&format!("{:.4}", shown.late_share))),
+        ("leaks", word(shown.leaks.as_deref().unwrap_or_default())),
+    ];
+    if let Some((kinds, hits, all)) = scored {
+        for kind in kinds {
+            let delay = kind.median_delay().map_or_else(String::new, |days| days.to_string());
+            let names = match kind.kind {
+                "surges" => ["surges", "surge_delay"],
+                _ => ["clusters", "cluster_delay"],
+            };
+            columns.push((names[0], word(&format!("{}/{}", kind.found, kind.planted))));
+            columns.push((names[1], word(&delay)));
+        }
+        columns.push(("about_planted", word(&format!("{hits}/{all}"))));
+    }
+    columns
+}
+
+/// Runs a rule again, tells what it would have done, and keeps it where it covers what the gate asks for.
+async fn run_again(
+    opened: &Opened,
+    release: &Release,
+    rule: &str,
+    (from, to): (Option<&str>, Option<&str>),
+    truth: Option<&Path>,
+    output: &Output,
+    printer: &Printer,
+) -> Result<()> {
+    let models = Models::load(&opened.site)?;
+    let products = models
+        .ordered
+        .iter()
+        .filter_map(|model| Some((model, model.product.as_ref()?)));
+    let products: Vec<_> = products.filter(|(_, product)| product.file.warning.is_some()).collect();
+    let named = products.iter().find(|(_, product)| product.name == rule);
+    let Some((model, product)) = named else {
+        let error = fail(Kind::Missing, "rule_unknown", &[&rule]);
+        let near = text::closest(rule, products.iter().map(|(_, product)| product.name.as_str()));
+        return Err(match near {
+            Some(near) => error.hint("nearest", &[&near]),
+            None => error,
+        });
+    };
+    let (parameters, days) = (parameters(&opened.site), site_calendar(&opened.site)?);
+    let bounds = Bounds::from(&opened.site.settings.limits);
+    let ground = Ground {
+        lake: &opened.lake,
+        bounds,
+        models: &models,
+        tables: &release.tables,
+        parameters: &parameters,
+        calendar: &days,
+    };
+    let desk = Desk::open(ground, model, product).await?;
+    let (oldest, newest) = desk
+        .extent()
+        .await?
+        .ok_or_else(|| fail(Kind::Missing, "backtest_empty", &[&rule]))?;
+    let day = |text: &str| calendar::day(text).ok_or_else(|| fail(Kind::Input, "not_a_day", &[&text]));
+    let last = to.map(day).transpose()?.unwrap_or(newest);
+    let weeks = product.file.gate.as_ref().map_or(4, |gate| i32::from(gate.weeks));
+    let first = from.map(day).transpose()?.unwrap_or(last - 7 * weeks + 1);
+    if first > last {
+        let words = [first, last].map(|day| calendar::date(day).map_or_else(String::new, |date| date.to_string()));
+        return Err(fail(Kind::Input, "days_reversed", &[&words[0], &words[1]]));
+    }
+    if first < oldest || last > newest {
+        let words = [oldest, newest].map(|day| calendar::date(day).map_or_else(String::new, |date| date.to_string()));
+        return Err(fail(Kind::Input, "backtest_days", &[&rule, &words[0], &words[1]]));
+    }
+    let (shown, events) = desk.run((first, last)).await?;
+    let scored = match truth {
+        Some(path) => {
+            let found: Truth = serde_json::from_value(read_truth(path)?)
+                .map_err(|cause| fail(Kind::Input, "truth_broken", &[&path.display()]).because(cause))?;
+            Some(score(&found, &events, (first, last)))
+        }
+        None => None,
+    };
+    output.columns(columns(&shown, scored.as_ref()), printer)?;
+    if let Some(day) = &shown.leaks {
+        return Err(fail(Kind::Check, "gate_leaks", &[&rule, day]));
+    }
+    if from.is_none() && to.is_none() {
+        let lease = opened
+            .lake
+            .lease("site", opened.site.settings.limits.lease_wait_seconds)
+            .await?;
+        let commit = Commit::of("backtest", lease.fence(), String::new());
+        table::keep(&opened.lake, &shown, &commit).await?;
+    }
+    Ok(())
+}
+
+fn unknown(warning: &str) -> crate::Error {
+    fail(Kind::Missing, "warn_unknown", &[&warning]).hint("warn_unknown_hint", &[])
 }
 
 /// The actions that were taken here and lie in files, whether they have left or not.
@@ -217,7 +579,7 @@ async fn act(
         laid.push((folder.join(name), lines(&[action])?));
     }
     if laid.is_empty() {
-        return Err(fail(Kind::Missing, "warn_unknown", &[&said.warning]).hint("warn_unknown_hint", &[]));
+        return Err(unknown(&said.warning));
     }
     let entry = Entry {
         act: "warn.action".to_owned(),
@@ -237,7 +599,7 @@ async fn act(
 /// The county of a warning, where the table has it.
 async fn county(session: &Session, table: &str, warning: &str) -> Result<Option<String>> {
     let name = warning.replace('\'', "''");
-    let sql = format!("SELECT county FROM {table} WHERE warning_id = '{name}' LIMIT 1");
+    let sql = format!("SELECT county FROM {table} WHERE warning_id = '{name}' AND county IS NOT NULL LIMIT 1");
     let found = session.query("warn", &sql, 1).await?;
     let batch = found.batches.iter().find(|batch| batch.num_rows() > 0);
     let broken = |cause| fail(Kind::Bug, "batch_shape", &[]).because(cause);

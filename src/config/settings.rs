@@ -123,6 +123,8 @@ pub struct Limits {
     pub resend_rows: usize,
     /// Share of a file's earlier rows, percent, that may vanish when it is replaced unattended.
     pub vanished_percent: usize,
+    /// Days for which what a warning was made of is held.
+    pub replay_days: u16,
     /// Seconds to wait for the site lease.
     pub lease_wait_seconds: u64,
     /// Minutes that one model may take to build.

@@ -3,11 +3,13 @@
 
 mod fault;
 pub mod lineage;
+mod parameter;
 pub mod session;
 pub mod taint;
 mod traps;
 mod unnest;
 
+pub use parameter::{Parameter, Parameters};
 pub use session::{Bounds, Rows, Session, references};
 pub use taint::{Class, Classes};
 pub use traps::traps;

@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, TableProvider};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DataFusionError, ParamValues, TableReference};
+use datafusion::common::{DataFusionError, TableReference};
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -20,6 +20,7 @@ use futures::StreamExt;
 
 use crate::config::settings::Limits;
 use crate::engine::fault::query_error;
+use crate::engine::parameter::{self, Parameters};
 use crate::engine::unnest;
 use crate::error::{Kind, Result, fail};
 use crate::func::register::{self, Work};
@@ -163,27 +164,30 @@ impl Session {
         Ok(())
     }
 
-    /// The plan of one SELECT. `path` names the text in messages.
+    /// The plan of one SELECT without parameters. `path` names the text in messages.
     ///
     /// # Errors
-    /// `Input` with the place for anything but a valid SELECT over visible tables.
+    /// As [`Session::plan_with`].
     pub async fn plan(&self, path: &str, sql: &str) -> Result<LogicalPlan> {
+        self.plan_with(path, sql, &Parameters::new()).await
+    }
+
+    /// The plan of one SELECT with values in the place of its parameters. `path` names the text in messages.
+    ///
+    /// # Errors
+    /// `Input` with the place for anything but a valid SELECT over visible tables, and for a parameter without a value.
+    pub async fn plan_with(&self, path: &str, sql: &str, parameters: &Parameters) -> Result<LogicalPlan> {
         let failed = |cause: DataFusionError| query_error(path, sql, &cause);
-        let plan = self.context.state().create_logical_plan(sql).await.map_err(failed)?;
+        let state = self.context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let mut statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
+        parameter::bind(path, sql, &mut statement, parameters)?;
+        let plan = state.statement_to_plan(statement).await.map_err(failed)?;
         read_only().verify_plan(&plan).map_err(failed)?;
         if unnest::groups_again(&plan) {
             return Err(fail(Kind::Input, "unnest_grouped", &[&path]).hint("unnest_grouped_hint", &[]));
         }
         Ok(plan)
-    }
-
-    /// The plan with named parameters bound as values.
-    ///
-    /// # Errors
-    /// `Input` where a parameter is missing or of the wrong type.
-    pub fn bind(&self, path: &str, sql: &str, plan: LogicalPlan, values: ParamValues) -> Result<LogicalPlan> {
-        plan.with_param_values(values)
-            .map_err(|cause| query_error(path, sql, &cause))
     }
 
     /// Runs a plan.

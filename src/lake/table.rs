@@ -483,6 +483,28 @@ impl Table {
         Err(fail(Kind::Bug, "rows_differ", &[&self.name, &written, &stored]))
     }
 
+    /// Holds the files that the log names against those that are there.
+    ///
+    /// # Errors
+    /// `Missing` with the first that is gone.
+    pub async fn holds_files(&self) -> Result<()> {
+        let store = self.inner.log_store().object_store(None);
+        for file in self.data_files()? {
+            match store.head(&object_store::path::Path::from(file.path.as_str())).await {
+                Ok(_) => {}
+                Err(object_store::Error::NotFound { .. }) => {
+                    return Err(fail(
+                        Kind::Missing,
+                        "file_gone",
+                        &[&self.name, &self.version(), &file.path],
+                    ));
+                }
+                Err(cause) => return Err(store_error(&self.name, cause)),
+            }
+        }
+        Ok(())
+    }
+
     /// The commits, newest first.
     ///
     /// # Errors

@@ -6,26 +6,24 @@ use std::sync::Arc;
 use arrow::array::builder::StringBuilder;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Field, Schema};
-use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::scalar::ScalarValue;
 use sha2::{Digest, Sha256};
 
 use crate::engine::session::Rows;
-use crate::engine::{Class, Classes, Session, taint, traps};
+use crate::engine::{Class, Classes, Parameters, Session, taint, traps};
 use crate::error::{Kind, Result, fail};
 use crate::lake::days::{DAY, Span, spans};
 use crate::lake::digest::hex;
 use crate::lake::shape::{same_columns, storable};
 use crate::lake::{Commit, Lake, Layout, ReleaseTable, RowDigest, RunningDigest, Table};
+use crate::model::boundary;
 use crate::model::header::Window;
 use crate::model::load::Model;
-use crate::model::rules;
 use crate::model::window;
 use crate::time::calendar;
 
 /// The column by which tables that are built day by day are partitioned.
-const MONTH: &str = "biz_month";
+pub const MONTH: &str = "biz_month";
 
 /// Builds models of one run in one session.
 #[derive(Debug)]
@@ -33,7 +31,7 @@ pub struct Builder<'a> {
     lake: &'a Lake,
     session: &'a Session,
     commit: Commit,
-    parameters: BTreeMap<String, String>,
+    parameters: Parameters,
     classes: Classes,
     layout: Layout,
 }
@@ -54,7 +52,7 @@ impl<'a> Builder<'a> {
         lake: &'a Lake,
         session: &'a Session,
         commit: Commit,
-        parameters: BTreeMap<String, String>,
+        parameters: Parameters,
         classes: Classes,
         layout: Layout,
     ) -> Builder<'a> {
@@ -74,10 +72,13 @@ impl<'a> Builder<'a> {
     /// `Input` where it does not plan, `Denied` where it uses a token against the boundary.
     pub async fn plan(&mut self, model: &Model) -> Result<LogicalPlan> {
         let (path, sql) = (&model.file.path, &model.file.text);
-        let plan = self.session.plan(path, sql).await?;
-        rules::steady(path, sql, &traps(&plan))?;
+        let plan = self
+            .session
+            .plan_with(path, sql, &model.parameters(&self.parameters))
+            .await?;
+        boundary::steady(path, sql, &traps(&plan))?;
         let findings = taint::walk(&plan, &self.classes);
-        rules::tokens(path, sql, &findings, model.header.place_token)?;
+        boundary::tokens(path, sql, &findings, model.header.place_token)?;
         let place: BTreeMap<String, Class> = findings.output.into_iter().collect();
         self.classes.0.insert(model.name.clone(), place);
         self.labels(model, &plan)?;
@@ -90,8 +91,8 @@ impl<'a> Builder<'a> {
     /// As [`Builder::plan`].
     pub async fn outgoing(&self, path: &str, sql: &str) -> Result<Rows> {
         let plan = self.session.plan(path, sql).await?;
-        rules::steady(path, sql, &traps(&plan))?;
-        rules::tokens(path, sql, &taint::walk(&plan, &self.classes), false)?;
+        boundary::steady(path, sql, &traps(&plan))?;
+        boundary::tokens(path, sql, &taint::walk(&plan, &self.classes), false)?;
         self.session.stream(path, sql, plan).await
     }
 
@@ -251,16 +252,8 @@ impl<'a> Builder<'a> {
         window::restrict(plan, window, span).map_err(failed)
     }
 
-    /// Binds the parameters and runs.
     async fn stream(&self, model: &Model, plan: LogicalPlan) -> Result<Rows> {
-        let (path, sql) = (&model.file.path, &model.file.text);
-        let values: Vec<(&str, ScalarValue)> = self
-            .parameters
-            .iter()
-            .map(|(name, value)| (name.as_str(), ScalarValue::from(value.as_str())))
-            .collect();
-        let plan = self.session.bind(path, sql, plan, ParamValues::from(values))?;
-        self.session.stream(path, sql, plan).await
+        self.session.stream(&model.file.path, &model.file.text, plan).await
     }
 }
 

@@ -7,13 +7,14 @@ use sha2::{Digest, Sha256};
 use crate::config::Site;
 use crate::config::site::SiteFile;
 use crate::config::text;
-use crate::engine::references;
+use crate::engine::{Parameters, references};
 use crate::error::{Kind, Problem, Result, fail};
 use crate::func::register;
 use crate::lake::digest::hex;
 use crate::message::Message;
+use crate::model::boundary;
 use crate::model::header::{self, Header, Rule};
-use crate::model::rules;
+use crate::model::product::{self, Product};
 
 /// The schemas that models may fill, in the order of the data's way.
 pub const SCHEMAS: [&str; 6] = ["core", "ref", "mart", "warning", "risk", "indicator"];
@@ -29,6 +30,8 @@ pub struct Model {
     pub header: Header,
     /// Tables it reads.
     pub inputs: Vec<String>,
+    /// What its rule file says of it, where it has one.
+    pub product: Option<Product>,
 }
 
 /// All models of a site, in build order, and the checks over several tables.
@@ -52,9 +55,16 @@ pub struct CheckFile {
 }
 
 impl Model {
+    /// The values of its parameters: those of the site, and those of its rule file.
+    pub fn parameters(&self, site: &Parameters) -> Parameters {
+        let own = self.product.iter().flat_map(|product| &product.file.parameters);
+        let all = site.iter().chain(own);
+        all.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// What the rows depend on besides the inputs: text without comments and spacing, parameters,
     /// and the versions of the SQL functions.
-    pub fn fingerprint(&self, parameters: &BTreeMap<String, String>) -> String {
+    pub fn fingerprint(&self, parameters: &Parameters) -> String {
         let mut hash = Sha256::new();
         for line in self.file.text.lines().filter(|line| {
             // words of the header bear on what is checked; other comments bear on nothing
@@ -73,7 +83,8 @@ impl Model {
                 hash.update(entry);
             }
         }
-        for (name, value) in parameters
+        for (name, value) in self
+            .parameters(parameters)
             .iter()
             .filter(|(name, _)| self.file.text.contains(&format!("${name}")))
         {
@@ -104,6 +115,7 @@ impl Models {
                                 file,
                                 header,
                                 inputs,
+                                product: None,
                             },
                         );
                     }
@@ -112,12 +124,19 @@ impl Models {
                 }
             }
         }
+        for product in product::products(site, &mut problems)? {
+            let SiteFile { path, text, .. } = &product.source;
+            match models.get_mut(&product.file.model) {
+                Some(model) => model.product = Some(product),
+                None => problems.push(text::unknown_key(path, text, &product.file.model, models.keys())),
+            }
+        }
         for model in models.values() {
             problems.extend(unknown_inputs(model, &models));
             problems.extend(followed(model));
         }
         let ordered = order(&models, &mut problems);
-        rules::spatial(&models, &mut problems);
+        boundary::spatial(&models, &mut problems);
         let mut checks = Vec::new();
         for file in site.files("sql/check", ".sql")? {
             let inputs = references(&file.path, &file.text)?;

@@ -4,13 +4,14 @@
 //! when it breaks the grammar, the boundary (tokens, spatial products on anything but
 //! `mart.citizen_alarm`), or the order.
 
+pub mod boundary;
 pub mod build;
 pub mod check;
 pub mod header;
 pub mod lineage;
 pub mod load;
 pub mod pinned;
-pub mod rules;
+pub mod product;
 pub mod spec;
 pub mod window;
 
@@ -18,3 +19,4 @@ pub use build::{Builder, Built};
 pub use check::Finding;
 pub use header::{Check, Header};
 pub use load::{Model, Models};
+pub use product::Product;

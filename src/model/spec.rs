@@ -3,22 +3,20 @@
 //! `CREATE TABLE core.alarm AS SELECT …` gives a table; a query names models, which are evaluated on what was
 //! given. A model sees no clock, so that no time has to be frozen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::catalog::view::ViewTable;
-use datafusion::common::ParamValues;
 use datafusion::datasource::MemTable;
-use datafusion::scalar::ScalarValue;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Record, Runner};
 
 use crate::config::site::SiteFile;
 use crate::config::text;
 use crate::engine::session::Table;
-use crate::engine::{Bounds, Session, references};
+use crate::engine::{Bounds, Parameters, Session, references};
 use crate::error::{Error, Excerpt, Kind, Place, Problem, Result, fail};
 use crate::lake::shape::{conform, storable};
 use crate::message::Message;
@@ -32,7 +30,7 @@ struct Desk<'a> {
     path: &'a str,
     session: Session,
     models: &'a Models,
-    parameters: &'a BTreeMap<String, String>,
+    parameters: &'a Parameters,
     shown: BTreeSet<String>,
 }
 
@@ -40,12 +38,7 @@ struct Desk<'a> {
 ///
 /// # Errors
 /// `Input` for what cannot be read, `Check` with the place of the first case whose rows are others.
-pub async fn run(
-    file: &SiteFile,
-    models: &Models,
-    bounds: Bounds,
-    parameters: &BTreeMap<String, String>,
-) -> Result<usize> {
+pub async fn run(file: &SiteFile, models: &Models, bounds: Bounds, parameters: &Parameters) -> Result<usize> {
     let at = |line: u32, message: Message, excerpt: Option<String>| {
         let place = Place {
             path: file.path.clone(),
@@ -141,12 +134,10 @@ impl Desk<'_> {
             Box::pin(self.show(input)).await?;
         }
         let (path, sql) = (&model.file.path, &model.file.text);
-        let plan = self.session.plan(path, sql).await?;
-        let values = self.parameters.iter();
-        let values: Vec<_> = values
-            .map(|(name, value)| (name.as_str(), ScalarValue::from(value.as_str())))
-            .collect();
-        let plan = self.session.bind(path, sql, plan, ParamValues::from(values))?;
+        let plan = self
+            .session
+            .plan_with(path, sql, &model.parameters(self.parameters))
+            .await?;
         self.session.register(name, Arc::new(ViewTable::new(plan, None)))?;
         self.shown.insert(name.to_owned());
         Ok(())

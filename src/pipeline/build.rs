@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Site;
 use crate::contract::{Contract, Protect};
-use crate::engine::{Bounds, Class, Classes, Session};
+use crate::engine::{Bounds, Class, Classes, Parameters, Session};
 use crate::error::{Kind, Result, fail};
 use crate::ingest::tables::layout;
 use crate::lake::days::{spans, to_text};
@@ -34,17 +34,17 @@ pub(super) struct Built {
 }
 
 /// The models of a run under way.
-struct Building<'a, 'r> {
-    run: &'a Run<'a>,
-    models: &'a Models,
+pub(super) struct Building<'a, 'r> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) models: &'a Models,
     /// Days that are built again whether they changed or not.
     again: &'a BTreeSet<i32>,
-    session: &'a Session,
-    parameters: BTreeMap<String, String>,
-    built: Built,
-    record: &'a mut Record<'r>,
-    outcome: &'a mut Outcome,
-    watch: &'a dyn Watch,
+    pub(super) session: &'a Session,
+    pub(super) parameters: Parameters,
+    pub(super) built: Built,
+    pub(super) record: &'a mut Record<'r>,
+    pub(super) outcome: &'a mut Outcome,
+    pub(super) watch: &'a dyn Watch,
 }
 
 /// What of a site a run builds.
@@ -147,8 +147,9 @@ impl Run<'_> {
             }
         }
         building.files().await?;
-        // an environment is a trial, and nothing leaves it
+        // an environment is a trial: it warns nobody, and nothing leaves it
         if self.lake.environment().is_none() {
+            building.warnings().await?;
             let wanted: Vec<&Share> = shares.iter().filter(|share| definition.shares(&share.name)).collect();
             building.shares(&builder, &wanted).await?;
         }

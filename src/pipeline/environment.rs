@@ -4,8 +4,9 @@
 //! environment; every other model is the published table. The sources stand as they were published, so that
 //! two releases differ by the models alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use crate::engine::Parameters;
 use crate::error::{Kind, Result, fail};
 use crate::lake::{Lake, Release};
 use crate::model::Models;
@@ -25,7 +26,7 @@ impl Base {
     ///
     /// # Errors
     /// `Missing` for an environment where nothing is published yet; `Unavailable` where the lake cannot be read.
-    pub async fn of(lake: &Lake, models: &Models, parameters: &BTreeMap<String, String>) -> Result<Base> {
+    pub async fn of(lake: &Lake, models: &Models, parameters: &Parameters) -> Result<Base> {
         let own = lake.latest_release().await?;
         if lake.environment().is_none() {
             return Ok(Base {

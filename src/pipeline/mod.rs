@@ -27,6 +27,7 @@ pub mod run;
 pub mod schedule;
 pub mod upkeep;
 pub mod waiver;
+mod warn;
 
 pub use definition::Definition;
 pub use plan::{Plan, Reason};

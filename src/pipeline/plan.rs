@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::Bounds;
+use crate::engine::{Bounds, Parameters};
 use crate::error::Result;
 use crate::lake::{Lake, Release, ReleaseTable, Table, Touched};
 use crate::model::load::Model;
-use crate::model::{Models, rules};
+use crate::model::{Models, boundary};
 use crate::pipeline::dirt::{Dirt, Ground};
 
 /// Why a model is built.
@@ -68,7 +68,7 @@ pub async fn sources(lake: &Lake) -> Result<Sources> {
 ///
 /// # Errors
 /// `Unavailable` where its log was not read.
-fn standing(table: &Table) -> Result<ReleaseTable> {
+pub(super) fn standing(table: &Table) -> Result<ReleaseTable> {
     Ok(ReleaseTable {
         location: table.location().to_owned(),
         version: table.version(),
@@ -97,7 +97,7 @@ impl Plan {
         unread: &BTreeSet<String>,
         unknown_origin: &BTreeSet<String>,
         last: Option<&Release>,
-        parameters: &BTreeMap<String, String>,
+        parameters: &Parameters,
     ) -> Plan {
         let mut steps: Vec<(String, Step)> = Vec::new();
         let mut due: BTreeMap<String, Step> = BTreeMap::new();
@@ -202,9 +202,9 @@ fn step(
     unread: &BTreeSet<String>,
     unknown_origin: &BTreeSet<String>,
     last: Option<&Release>,
-    parameters: &BTreeMap<String, String>,
+    parameters: &Parameters,
 ) -> Step {
-    if model.name == rules::CITIZEN_ALARM
+    if model.name == boundary::CITIZEN_ALARM
         && let Some(contract) = unknown_origin.first()
     {
         return Step::Off(format!("{contract}: origin = \"unknown\""));

@@ -7,6 +7,7 @@ use crate::audit::Chain;
 use crate::config::Site;
 use crate::config::settings::ResponseReading;
 use crate::contract::{Contract, Origin};
+use crate::engine::{Parameter, Parameters};
 use crate::error::{Error, Kind, Place, Problem, Result, fail};
 use crate::ingest::batch::Given;
 use crate::ingest::{Ingest, Progress, Report};
@@ -520,13 +521,13 @@ pub fn calendar(site: &Site) -> Result<Calendar> {
 }
 
 /// The values of the named parameters that models may use.
-pub fn parameters(site: &Site) -> BTreeMap<String, String> {
+pub fn parameters(site: &Site) -> Parameters {
     let reading = match site.settings.site.response_reading {
         ResponseReading::PlaceCircle => "place_circle",
         ResponseReading::ForceTier => "force_tier",
         ResponseReading::Urgency => "urgency",
     };
-    BTreeMap::from([("response_reading".to_owned(), reading.to_owned())])
+    Parameters::from([("response_reading".to_owned(), Parameter::Text(reading.to_owned()))])
 }
 
 /// Which release holds now: said also where the run ends in an error.

@@ -1,0 +1,190 @@
+//! The warnings of a run: what its models found grows into events, after the checks and before the release.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::Bounds;
+use crate::error::{Kind, Result, fail};
+use crate::lake::{Commit, Pin, Table};
+use crate::message::{Language, Message};
+use crate::model::{Model, Product};
+use crate::pipeline::build::Building;
+use crate::pipeline::plan::standing;
+use crate::pipeline::run::calendar;
+use crate::time::calendar as days;
+use crate::warn::backtest::{self, Desk, Ground};
+use crate::warn::life::{Event, Life, Step};
+use crate::warn::table::{self, Receipt};
+
+/// Rows of a model within the days that are looked at, at most.
+const MOST: usize = 1_000_000;
+/// Whose pins hold what a warning was made of.
+const OWNER: &str = "warnings";
+
+impl Building<'_, '_> {
+    /// Lets the findings of the models grow into warnings; one product's failure is told and leaves the others alone.
+    pub(super) async fn warnings(&mut self) -> Result<()> {
+        let models = self.models;
+        for model in &models.ordered {
+            let Some(product) = model.product.as_ref().filter(|product| product.file.warning.is_some()) else {
+                continue;
+            };
+            let there = self.built.tables.contains_key(&model.name) && !self.built.held.contains_key(&model.name);
+            if !there {
+                continue;
+            }
+            let grown = match self.gate(model, product).await {
+                Ok(None) => self.grown(model, product).await,
+                Ok(Some(why)) => {
+                    let said = why.in_language(Language::English);
+                    self.record.step("warn", &product.name, "waiting", 0, said)?;
+                    self.watch.said(why);
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            match grown {
+                Ok(events) => {
+                    let opened = events.iter().filter(|event| event.step == Step::Opened).count();
+                    let lines = events.len() as u64;
+                    self.record.step("warn", &product.name, "ok", lines, String::new())?;
+                    if opened > 0 {
+                        self.watch.said(Message::new("warn_opened", &[&product.name, &opened]));
+                    }
+                }
+                Err(error) => {
+                    let said = error.render(Language::English);
+                    self.record.step("warn", &product.name, "failed", 0, said)?;
+                    self.outcome.failed.push((product.source.path.clone(), error));
+                }
+            }
+        }
+        for name in [table::WARNING, table::RECEIPT, table::BACKTEST] {
+            if let Some(table) = self.run.lake.table(name).await? {
+                self.session
+                    .register(name, table.provider(self.session.state()).await?)?;
+                self.built.tables.insert(name.to_owned(), standing(&table)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a product may not warn yet, where it may not: what it would have done in the weeks before has to be known for
+    /// it as it is now, and to fit.
+    async fn gate(&mut self, model: &Model, product: &Product) -> Result<Option<Message>> {
+        let (lake, bounds) = (self.run.lake, Bounds::from(&self.run.site.settings.limits));
+        let Some((gate, rule)) = product.file.gate.as_ref().zip(product.file.warning.as_ref()) else {
+            return Ok(None);
+        };
+        let today = calendar(self.run.site)?.day_and_hour(self.run.clock.now());
+        if today.is_some_and(|(day, _)| day > product.ends) {
+            return Ok(Some(Message::new(
+                "gate_ended",
+                &[&product.name, &product.file.card.ends],
+            )));
+        }
+        let basis = backtest::basis(model, product, &self.parameters);
+        let shown = match table::kept(lake, bounds, &product.name, &basis).await? {
+            Some(shown) => shown,
+            None => {
+                let days = calendar(self.run.site)?;
+                let ground = Ground {
+                    lake,
+                    bounds,
+                    models: self.models,
+                    tables: &self.built.tables,
+                    parameters: &self.parameters,
+                    calendar: &days,
+                };
+                let desk = Desk::open(ground, model, product).await?;
+                let (first, last) = desk.extent().await?.unwrap_or((0, -1));
+                let weeks = (last - first + 1) / 7;
+                if weeks < i32::from(gate.history_weeks) {
+                    let args: [&dyn std::fmt::Display; 3] = [&product.name, &weeks, &gate.history_weeks];
+                    return Ok(Some(Message::new("gate_history", &args)));
+                }
+                let (shown, _) = desk.run((last - 7 * i32::from(gate.weeks) + 1, last)).await?;
+                let commit = Commit::of(&self.run.run_id, self.record.fence(), String::new());
+                table::keep(lake, &shown, &commit).await?;
+                shown
+            }
+        };
+        if let Some(day) = &shown.leaks {
+            return Ok(Some(Message::new("gate_leaks", &[&product.name, day])));
+        }
+        if shown.pooled > 0 {
+            let args: [&dyn std::fmt::Display; 3] = [&product.name, &shown.pooled, &rule.alerts_per_week];
+            return Ok(Some(Message::new("gate_budget", &args)));
+        }
+        Ok(None)
+    }
+
+    /// What the findings of a model, and what people did, add to the warnings of its product.
+    async fn grown(&mut self, model: &Model, product: &Product) -> Result<Vec<Event>> {
+        let (lake, bounds) = (self.run.lake, Bounds::from(&self.run.site.settings.limits));
+        let Some(today) = table::newest_day(self.session, &model.inputs).await? else {
+            return Ok(Vec::new());
+        };
+        let known = table::events(lake, bounds, product).await?;
+        let Some(mut life) = Life::of(product, &known) else {
+            return Ok(Vec::new());
+        };
+        let names: BTreeSet<&str> = known.iter().map(|event| event.event_id.as_str()).collect();
+        if let Some(done) = self.at_head("core.warning_action").await? {
+            life.acted(|name| names.contains(name), &table::actions(bounds, &done).await?);
+        }
+        let rule = product.file.warning.iter();
+        let back = rule.map(|rule| i32::from(rule.fresh_days.max(rule.expires_days)) + i32::from(rule.gap_days));
+        let first = days::date(today - back.max().unwrap_or(0));
+        let first = first.ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
+        let sql = format!("SELECT * FROM {} WHERE biz_date >= DATE '{first}'", model.name);
+        let found = self.session.query(&model.name, &sql, MOST).await?;
+        life.found(table::findings(product, &model.name, &found)?, today);
+        let events = life.end(today);
+        if events.is_empty() {
+            return Ok(events);
+        }
+        let inputs = self.built.tables.get(&model.name).map(|entry| entry.inputs.clone());
+        let inputs = inputs.unwrap_or_default();
+        let receipt = Receipt::of(product, model, &self.parameters, &inputs, &self.run.run_id)?;
+        if events.iter().any(|event| event.finding.is_some()) {
+            self.pin(&receipt, &inputs).await?;
+        }
+        let commit = Commit::of(&self.run.run_id, self.record.fence(), String::new());
+        table::add((lake, bounds), product, known.len(), &events, &receipt, &commit).await?;
+        Ok(events)
+    }
+
+    /// A built table as this run has it.
+    async fn at_head(&self, name: &str) -> Result<Option<Table>> {
+        match self.built.tables.get(name) {
+            Some(entry) => {
+                let table = self.run.lake.table_at(name, &entry.location, entry.version).await?;
+                Ok(Some(table))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Holds what a receipt names, so that it can be made again.
+    async fn pin(&self, receipt: &Receipt, inputs: &BTreeMap<String, String>) -> Result<()> {
+        let today = calendar(self.run.site)?.day_and_hour(self.run.clock.now());
+        let keep = self.run.site.settings.limits.replay_days;
+        let until = today.and_then(|(day, _)| days::date(day.saturating_add(i32::from(keep))));
+        let until = until.map_or_else(String::new, |date| date.to_string());
+        for (name, state) in inputs {
+            let Some((location, version)) = state.rsplit_once('@') else {
+                continue;
+            };
+            let pin = Pin {
+                table: name.clone(),
+                location: location.to_owned(),
+                version: version.parse().map_err(|_| fail(Kind::Bug, "batch_shape", &[]))?,
+                owner: OWNER.to_owned(),
+                reason: receipt.receipt.clone(),
+                until: until.clone(),
+            };
+            self.run.lake.pin(&pin).await?;
+        }
+        Ok(())
+    }
+}

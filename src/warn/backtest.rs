@@ -1,0 +1,295 @@
+//! A product run again over days that have passed, each day seeing only what was known by its next noon.
+//!
+//! The rows of every input that says when it was known are cut at that moment; inputs that do not say it are models,
+//! whose SELECTs are evaluated on such rows, or reference data, which is taken as it is. What the days find lives and is
+//! budgeted as a night would do it. A day is also evaluated once with the days after it and once without: a product
+//! that answers otherwise has looked into the future.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::catalog::view::ViewTable;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Bounds, Parameters, Session};
+use crate::error::{Kind, Result, fail};
+use crate::lake::days::{DAY, Span};
+use crate::lake::{Lake, ReleaseTable};
+use crate::model::{Model, Models, Product, window};
+use crate::time::{Calendar, calendar};
+use crate::warn::life::{Event, Finding, Life, Step};
+use crate::warn::table;
+
+/// Rows of one day of a model at most.
+const MOST: usize = 1_000_000;
+/// After the end of a day, the time at which its night's result is read: the next noon, microseconds.
+const READ_AFTER: i64 = 12 * 3_600_000_000;
+/// The length of a day, microseconds.
+const DAY_MICROS: i64 = 86_400_000_000;
+/// Days on which a product is asked for its view of the future, at most.
+const PEEKS: i32 = 5;
+/// The catalog of the rows as they are.
+const WHOLE: &str = "whole";
+/// The column that says when a row was known.
+const KNOWN: &str = "known_at";
+
+/// On what a product is run again.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The lake.
+    pub lake: &'a Lake,
+    /// Bounds of its sessions.
+    pub bounds: Bounds,
+    /// The models of the site.
+    pub models: &'a Models,
+    /// The tables.
+    pub tables: &'a BTreeMap<String, ReleaseTable>,
+    /// The parameters of the site.
+    pub parameters: &'a Parameters,
+    /// The site's calendar.
+    pub calendar: &'a Calendar,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Backtest {
+    /// The product.
+    pub rule: String,
+    /// What of the product it holds for: SELECT, parameters, functions and rule file.
+    pub basis: String,
+    /// The first day.
+    pub first_day: String,
+    /// The last day.
+    pub last_day: String,
+    /// Rows that the days found.
+    pub findings: i64,
+    /// Warnings that they opened, those that are told together left out.
+    pub opened: i64,
+    /// Warnings of the fullest seven days.
+    pub most_per_week: i64,
+    /// Findings that a week had no room for.
+    pub pooled: i64,
+    /// Share of the rows of these days that were known only after their day was read.
+    pub late_share: f64,
+    /// The first day on which it looked into the future.
+    pub leaks: Option<String>,
+}
+
+/// Which rows a day sees.
+#[derive(Debug, Clone, Copy)]
+enum Sees {
+    /// Those that were known at a moment, UTC microseconds.
+    KnownBefore(i64),
+    /// Those of days up to one.
+    Until(i32),
+    /// All.
+    All,
+}
+
+/// What a backtest of a product holds for.
+pub fn basis(model: &Model, product: &Product, site: &Parameters) -> String {
+    let both = format!("{}\n{}", model.fingerprint(site), product.source.text);
+    blake3::hash(both.as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// A product with its inputs laid out.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    ground: Ground<'a>,
+    model: &'a Model,
+    product: &'a Product,
+    session: Session,
+    /// The inputs whose rows say when they were known.
+    dated: BTreeSet<String>,
+    /// Reference data, taken as it is.
+    fixed: BTreeSet<String>,
+    /// The models between, each after what it reads.
+    between: Vec<&'a Model>,
+}
+
+impl<'a> Desk<'a> {
+    /// Lays out all that a product is made of.
+    ///
+    /// # Errors
+    /// `Input` for an input that does not say when its rows were known and is no model; `Missing` for one that is not
+    /// there.
+    pub async fn open(ground: Ground<'a>, model: &'a Model, product: &'a Product) -> Result<Desk<'a>> {
+        let mut desk = Desk {
+            ground,
+            model,
+            product,
+            session: Session::new(ground.bounds)?,
+            dated: BTreeSet::new(),
+            fixed: BTreeSet::new(),
+            between: Vec::new(),
+        };
+        for input in &model.inputs {
+            desk.lay(input).await?;
+        }
+        Ok(desk)
+    }
+
+    async fn lay(&mut self, name: &'a str) -> Result<()> {
+        let laid = self.dated.contains(name) || self.fixed.contains(name);
+        if laid || self.between.iter().any(|inner| inner.name == name) {
+            return Ok(());
+        }
+        let missing = || fail(Kind::Missing, "backtest_input", &[&self.product.name, &name]);
+        let entry = self.ground.tables.get(name).ok_or_else(missing)?;
+        let table = self.ground.lake.table_at(name, &entry.location, entry.version).await?;
+        let has = |column: &str| {
+            table
+                .schema()
+                .is_ok_and(|schema| schema.field_with_name(column).is_ok())
+        };
+        let fixed = name.starts_with("ref.");
+        if fixed || has(KNOWN) && has(DAY) {
+            let provider = table.provider(self.session.state()).await?;
+            self.session.register(&format!("{WHOLE}.{name}"), provider)?;
+            let place = if fixed { &mut self.fixed } else { &mut self.dated };
+            place.insert(name.to_owned());
+            return Ok(());
+        }
+        let Some(inner) = self.ground.models.get(name) else {
+            let error = fail(Kind::Input, "backtest_unknown", &[&self.product.name, &name]);
+            return Err(error.hint("backtest_unknown_hint", &[]));
+        };
+        for input in &inner.inputs {
+            Box::pin(self.lay(input)).await?;
+        }
+        self.between.push(inner);
+        Ok(())
+    }
+
+    /// The first and the last day that the inputs have, days since 1970-01-01; `None` without any.
+    ///
+    /// # Errors
+    /// As the tables cannot be read.
+    pub async fn extent(&self) -> Result<Option<(i32, i32)>> {
+        let mut extent: Option<(i32, i32)> = None;
+        for name in &self.dated {
+            let of_one = table::days_of(&self.session, &format!("{WHOLE}.{name}")).await?;
+            extent = match (extent, of_one) {
+                (Some((first, last)), Some((a, b))) => Some((first.min(a), last.max(b))),
+                (extent, of_one) => extent.or(of_one),
+            };
+        }
+        Ok(extent)
+    }
+
+    /// Runs the product again over some days, and the events that would have been told.
+    ///
+    /// # Errors
+    /// As a query fails.
+    pub async fn run(&self, (first, last): (i32, i32)) -> Result<(Backtest, Vec<Event>)> {
+        let mut events: Vec<Event> = Vec::new();
+        let (mut count, mut leaks) = (0, None);
+        let step = (last - first) / PEEKS + 1;
+        for day in first..=last {
+            let found = self.on(Sees::KnownBefore(self.read_at(day)?), day).await?;
+            count += found.len();
+            if let Some(mut life) = Life::of(self.product, &events) {
+                life.found(found, day);
+                events.extend(life.end(day));
+            }
+            if leaks.is_none() && (day - first) % step == 0 {
+                let without = self.on(Sees::Until(day), day).await?;
+                let with = self.on(Sees::All, day).await?;
+                leaks = (without != with).then_some(day);
+            }
+        }
+        let late_share = self.late_share((first, last)).await?;
+        let opened = events.iter().filter(|event| event.step == Step::Opened);
+        let (pooled, alone): (Vec<&Event>, Vec<&Event>) = opened.partition(|event| event.pool.is_some());
+        let within = |day: i32| {
+            alone
+                .iter()
+                .filter(|event| (day - 6..=day).contains(&event.day))
+                .count()
+        };
+        let word = |day: i32| calendar::date(day).map_or_else(String::new, |date| date.to_string());
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let backtest = Backtest {
+            rule: self.product.name.clone(),
+            basis: basis(self.model, self.product, self.ground.parameters),
+            first_day: word(first),
+            last_day: word(last),
+            findings: number(count),
+            opened: number(alone.len()),
+            most_per_week: number((first..=last).map(within).max().unwrap_or(0)),
+            pooled: number(pooled.len()),
+            late_share,
+            leaks: leaks.map(word),
+        };
+        Ok((backtest, events))
+    }
+
+    /// The moment at which the night of a day is read, UTC microseconds.
+    fn read_at(&self, day: i32) -> Result<i64> {
+        let next = calendar::date(day + 1).and_then(|date| date.and_hms_opt(0, 0, 0));
+        let midnight = next.ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
+        // where the clocks are put forward at midnight there is none, and that of UTC serves as well
+        let midnight = self.ground.calendar.instant(midnight);
+        let midnight = midnight.unwrap_or(i64::from(day + 1) * DAY_MICROS);
+        Ok(midnight + self.ground.calendar.cutoff_micros() + READ_AFTER)
+    }
+
+    /// Shows the inputs as a day sees them.
+    async fn show(&self, sees: Sees) -> Result<()> {
+        let parts = self.fixed.iter().map(|name| (name, String::new()));
+        let condition = match sees {
+            Sees::KnownBefore(at) => format!(" WHERE arrow_cast({KNOWN}, 'Int64') < {at}"),
+            Sees::Until(day) => format!(" WHERE arrow_cast({DAY}, 'Int32') <= {day}"),
+            Sees::All => String::new(),
+        };
+        let parts = parts.chain(self.dated.iter().map(|name| (name, condition.clone())));
+        for (name, condition) in parts {
+            let sql = format!("SELECT * FROM {WHOLE}.{name}{condition}");
+            let plan = self.session.plan(name, &sql).await?;
+            self.session.register(name, Arc::new(ViewTable::new(plan, None)))?;
+        }
+        for inner in &self.between {
+            let own = inner.parameters(self.ground.parameters);
+            let plan = self.session.plan_with(&inner.file.path, &inner.file.text, &own).await?;
+            self.session
+                .register(&inner.name, Arc::new(ViewTable::new(plan, None)))?;
+        }
+        Ok(())
+    }
+
+    /// What the product finds on a day.
+    async fn on(&self, sees: Sees, day: i32) -> Result<Vec<Finding>> {
+        self.show(sees).await?;
+        let (path, sql) = (&self.model.file.path, &self.model.file.text);
+        let own = self.model.parameters(self.ground.parameters);
+        let mut plan = self.session.plan_with(path, sql, &own).await?;
+        if let Some(window) = &self.model.header.window {
+            let span = Span { first: day, last: day };
+            plan = window::restrict(plan, window, Some(span))
+                .map_err(|cause| fail(Kind::Bug, "session_failed", &[]).because(cause))?;
+        }
+        let rows = self.session.stream(path, sql, plan).await?.collect(MOST).await?;
+        let mut found = table::findings(self.product, &self.model.name, &rows)?;
+        found.retain(|finding| finding.day == day);
+        found.sort_by(|a, b| a.unit.cmp(&b.unit));
+        Ok(found)
+    }
+
+    /// The share of the rows of some days that were known only after their day was read.
+    async fn late_share(&self, (first, last): (i32, i32)) -> Result<f64> {
+        let (mut late, mut all) = (0, 0);
+        // of a zone that changes its clocks, by those of the first day
+        let after = self.read_at(first)? - i64::from(first) * DAY_MICROS;
+        for name in &self.dated {
+            let sql = format!(
+                "SELECT count(*) AS rows, count(*) FILTER (WHERE arrow_cast({KNOWN}, 'Int64') >= \
+                 CAST(arrow_cast({DAY}, 'Int32') AS BIGINT) * {DAY_MICROS} + {after}) AS late FROM {WHOLE}.{name} \
+                 WHERE arrow_cast({DAY}, 'Int32') BETWEEN {first} AND {last}"
+            );
+            let (of_all, of_late) = table::counts(&self.session, &sql).await?;
+            (late, all) = (late + of_late, all + of_all);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        Ok(if all > 0 { late as f64 / all as f64 } else { 0.0 })
+    }
+}
