@@ -3,6 +3,7 @@
 
 mod audit;
 mod backfill;
+mod backtest;
 mod clock;
 mod completions;
 mod contract;

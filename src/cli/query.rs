@@ -13,7 +13,7 @@ use crate::model::pinned;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The SELECT
-    #[arg(value_name = "SQL")]
+    #[arg(value_name = "SQL", allow_hyphen_values = true)]
     sql: String,
     /// Release to read, the newest by default
     #[arg(long, value_name = "RELEASE", env = "FENGHUO_AS_OF")]

@@ -11,25 +11,21 @@ use chrono::DateTime;
 
 use crate::audit::Entry;
 use crate::cli::audit::Deed;
+use crate::cli::backtest;
 use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
-use crate::cli::output::{Output, numbers, texts};
+use crate::cli::output::{Output, texts};
 use crate::cli::print::Printer;
-use crate::cli::score::read_truth;
-use crate::config::text;
 use crate::engine::session::Table;
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail, io_error};
-use crate::lake::{Commit, Release, SHARED};
+use crate::lake::{Release, SHARED};
 use crate::message::Language;
 use crate::model::{Models, Product, pinned};
 use crate::pipeline::pull::{OUTBOX, SENT};
-use crate::pipeline::run::{calendar as site_calendar, parameters};
 use crate::time::{Clock, calendar, rfc3339};
-use crate::warn::backtest::{Backtest, Desk, Ground};
 use crate::warn::replay::{self, Remade, Told};
 use crate::warn::table::{self, WARNING};
-use crate::warn::truth::{Scored, Truth, score};
 use crate::warn::{Act, Action, INBOX, Outcome, lines};
 
 /// Events of a lake at most.
@@ -67,22 +63,7 @@ enum Verb {
         output: Output,
     },
     /// Run a rule again over days that have passed, each seeing only what was known then
-    Backtest {
-        /// Name of the rule: that of its file in pipelines/rules
-        #[arg(id = "warn_rule", value_name = "RULE")]
-        rule: String,
-        /// First day; by default the newest weeks that its gate asks for
-        #[arg(long = "from", id = "backtest_from", value_name = "YYYY-MM-DD")]
-        from: Option<String>,
-        /// Last day; by default the newest
-        #[arg(long = "to", id = "backtest_to", value_name = "YYYY-MM-DD")]
-        to: Option<String>,
-        /// Truth file of a synthetic city
-        #[arg(long = "truth", id = "backtest_truth", value_name = "FILE")]
-        truth: Option<PathBuf>,
-        #[command(flatten)]
-        output: Output,
-    },
+    Backtest(backtest::Args),
     /// Say that a warning was seen
     Ack(Said),
     /// Say what came of a warning
@@ -131,16 +112,8 @@ fn raised(release: &Release) -> Vec<Raised> {
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let release = opened.release(None).await?;
-    if let Verb::Backtest {
-        rule,
-        from,
-        to,
-        truth,
-        output,
-    } = &args.verb
-    {
-        let days = (from.as_deref(), to.as_deref());
-        return run_again(&opened, &release, rule, days, truth.as_deref(), output, printer).await;
+    if let Verb::Backtest(args) = &args.verb {
+        return backtest::run(args, &opened, &release, printer).await;
     }
     let raised = raised(&release);
     let wanted: BTreeSet<&str> = raised.iter().map(|raised| raised.table.as_str()).collect();
@@ -158,7 +131,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             show(&opened, &session, &raised, warning, printer).await
         }
         Verb::Replay { warnings, output } => replay(&opened, &session, &raised, warnings, output, printer).await,
-        Verb::Backtest { .. } => Ok(()),
+        Verb::Backtest(_) => Ok(()),
         Verb::Ack(said) => act(&opened, &session, &raised, said, (Act::Acknowledged, None), printer).await,
         Verb::Close { said, result } => {
             let closed = (Act::Closed, Some(*result));
@@ -396,112 +369,6 @@ async fn replay(
         }
         differs => Err(fail(Kind::Check, "replay_differs", &[&differs, &remade.len()])),
     }
-}
-
-/// What a rule showed, and how that fits what is known to have happened.
-fn columns(shown: &Backtest, scored: Option<&(Vec<Scored>, usize, usize)>) -> Vec<(&'static str, ArrayRef)> {
-    let number = |number: i64| numbers(vec![number.unsigned_abs()]);
-    let word = |word: &str| texts(vec![word.to_owned()]);
-    let mut columns = vec![
-        ("rule", word(&shown.rule)),
-        ("first_day", word(&shown.first_day)),
-        ("last_day", word(&shown.last_day)),
-        ("findings", number(shown.findings)),
-        ("opened", number(shown.opened)),
-        ("most_per_week", number(shown.most_per_week)),
-        ("pooled", number(shown.pooled)),
-        ("late_share", word(&format!("{:.4}", shown.late_share))),
-        ("leaks", word(shown.leaks.as_deref().unwrap_or_default())),
-    ];
-    if let Some((kinds, hits, all)) = scored {
-        for kind in kinds {
-            let delay = kind.median_delay().map_or_else(String::new, |days| days.to_string());
-            let names = match kind.kind {
-                "surges" => ["surges", "surge_delay"],
-                _ => ["clusters", "cluster_delay"],
-            };
-            columns.push((names[0], word(&format!("{}/{}", kind.found, kind.planted))));
-            columns.push((names[1], word(&delay)));
-        }
-        columns.push(("about_planted", word(&format!("{hits}/{all}"))));
-    }
-    columns
-}
-
-/// Runs a rule again, tells what it would have done, and keeps it where it covers what the gate asks for.
-async fn run_again(
-    opened: &Opened,
-    release: &Release,
-    rule: &str,
-    (from, to): (Option<&str>, Option<&str>),
-    truth: Option<&Path>,
-    output: &Output,
-    printer: &Printer,
-) -> Result<()> {
-    let models = Models::load(&opened.site)?;
-    let products = models
-        .ordered
-        .iter()
-        .filter_map(|model| Some((model, model.product.as_ref()?)));
-    let products: Vec<_> = products.filter(|(_, product)| product.file.warning.is_some()).collect();
-    let named = products.iter().find(|(_, product)| product.name == rule);
-    let Some((model, product)) = named else {
-        let error = fail(Kind::Missing, "rule_unknown", &[&rule]);
-        let near = text::closest(rule, products.iter().map(|(_, product)| product.name.as_str()));
-        return Err(match near {
-            Some(near) => error.hint("nearest", &[&near]),
-            None => error,
-        });
-    };
-    let (parameters, days) = (parameters(&opened.site), site_calendar(&opened.site)?);
-    let bounds = Bounds::from(&opened.site.settings.limits);
-    let ground = Ground {
-        lake: &opened.lake,
-        bounds,
-        models: &models,
-        tables: &release.tables,
-        parameters: &parameters,
-        calendar: &days,
-    };
-    let desk = Desk::open(ground, model, product).await?;
-    let (oldest, newest) = desk
-        .extent()
-        .await?
-        .ok_or_else(|| fail(Kind::Missing, "backtest_empty", &[&rule]))?;
-    let day = |text: &str| calendar::day(text).ok_or_else(|| fail(Kind::Input, "not_a_day", &[&text]));
-    let last = to.map(day).transpose()?.unwrap_or(newest);
-    let weeks = product.file.gate.as_ref().map_or(4, |gate| i32::from(gate.weeks));
-    let first = from.map(day).transpose()?.unwrap_or(last - 7 * weeks + 1);
-    if first > last {
-        let words = [first, last].map(|day| calendar::date(day).map_or_else(String::new, |date| date.to_string()));
-        return Err(fail(Kind::Input, "days_reversed", &[&words[0], &words[1]]));
-    }
-    if first < oldest || last > newest {
-        let words = [oldest, newest].map(|day| calendar::date(day).map_or_else(String::new, |date| date.to_string()));
-        return Err(fail(Kind::Input, "backtest_days", &[&rule, &words[0], &words[1]]));
-    }
-    let (shown, events) = desk.run((first, last)).await?;
-    let scored = match truth {
-        Some(path) => {
-            let found: Truth = serde_json::from_value(read_truth(path)?)
-                .map_err(|cause| fail(Kind::Input, "truth_broken", &[&path.display()]).because(cause))?;
-            Some(score(&found, &events, (first, last)))
-        }
-        None => None,
-    };
-    output.columns(columns(&shown, scored.as_ref()), printer)?;
-    if let Some(day) = &shown.leaks {
-        return Err(fail(Kind::Check, "gate_leaks", &[&rule, day]));
-    }
-    if from.is_none() && to.is_none() {
-        let lease = opened
-            .lake
-            .lease("site", opened.site.settings.limits.lease_wait_seconds)
-            .await?;
-        let commit = Commit::of("backtest", lease.fence(), String::new());
-        table::keep(&opened.lake, &shown, &commit).await?;
-    }
-    Ok(())
 }
 
 fn unknown(warning: &str) -> crate::Error {

@@ -80,6 +80,12 @@ impl Grade {
 pub struct Warning {
     /// The columns that name a unit: findings of the same unit are one warning that grows.
     pub unit: Vec<String>,
+    /// A column of lists in place of that: findings that have an item in common are one warning that grows.
+    #[serde(default)]
+    pub overlap: Option<String>,
+    /// The columns in which these have to agree as well.
+    #[serde(default)]
+    pub within: Vec<String>,
     /// The column by which warnings are ranked.
     pub score: String,
     /// The column of their grade: blue, yellow, orange, red.
@@ -253,6 +259,9 @@ fn check(source: &SiteFile, file: &ProductFile, problems: &mut Vec<Problem>) {
     };
     if warning.unit.is_empty() {
         wrong("unit", Message::new("share_says_nothing", &[&"unit"]));
+    }
+    if warning.overlap.is_none() && !warning.within.is_empty() {
+        wrong("within", Message::new("product_within", &[]));
     }
     match &file.gate {
         Some(gate) if gate.weeks >= 1 && gate.history_weeks >= gate.weeks => {}

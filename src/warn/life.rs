@@ -19,6 +19,8 @@ pub struct Finding {
     pub county: String,
     /// The values that name its unit.
     pub unit: String,
+    /// The items by which it is known again in place of its unit, each with what has to agree as well.
+    pub items: Vec<String>,
     /// By what it is ranked.
     pub score: f64,
     /// How urgent it is.
@@ -137,6 +139,18 @@ struct State {
     pool: Option<String>,
     /// What was found on each day.
     days: BTreeMap<i32, String>,
+    /// The items of the last day.
+    items: Vec<String>,
+}
+
+impl State {
+    /// Whether a finding is of the same unit.
+    fn is_of(&self, finding: &Finding) -> bool {
+        match finding.items.is_empty() {
+            true => self.unit == finding.unit,
+            false => self.items.iter().any(|item| finding.items.contains(item)),
+        }
+    }
 }
 
 /// The warnings of one product.
@@ -176,6 +190,7 @@ impl<'p> Life<'p> {
                 ended: None,
                 pool: event.pool.clone(),
                 days: BTreeMap::new(),
+                items: Vec::new(),
             });
         }
         let Some(state) = self.states.iter_mut().find(|state| state.id == event.warning_id) else {
@@ -187,6 +202,9 @@ impl<'p> Life<'p> {
                 state.grade = event.grade;
                 if let Some(finding) = &event.finding {
                     state.days.insert(event.day, finding.evidence.clone());
+                    if event.day == state.last {
+                        state.items.clone_from(&finding.items);
+                    }
                 }
             }
             Step::Acknowledged => {}
@@ -242,7 +260,7 @@ impl<'p> Life<'p> {
 
     fn one(&mut self, finding: Finding, today: i32) {
         let rule = self.rule;
-        let of_unit = |state: &&State| state.unit == finding.unit && state.opened <= finding.day;
+        let of_unit = |state: &&State| state.is_of(&finding) && state.opened <= finding.day;
         let state = self
             .states
             .iter()
@@ -406,6 +424,7 @@ ends = '2999-12-31'
             day,
             county: "990101".to_owned(),
             unit: unit.to_owned(),
+            items: Vec::new(),
             score,
             grade: if score > 8.0 { Grade::Red } else { Grade::Blue },
             place: [None, None],

@@ -17,7 +17,7 @@ use crate::lake::days::DAY;
 use crate::lake::digest::hex;
 use crate::lake::{Commit, Lake, Layout, Table};
 use crate::model::build::MONTH;
-use crate::model::product::{Grade, Level, Product};
+use crate::model::product::{Grade, Level, Product, Warning};
 use crate::model::{Model, pinned};
 use crate::time::calendar;
 use crate::warn::backtest::Backtest;
@@ -204,7 +204,7 @@ impl Line {
         })
     }
 
-    fn event(self) -> Result<Event> {
+    fn event(self, rule: &Warning) -> Result<Event> {
         let unread = || fail(Kind::Bug, "warning_line", &[&self.event_id]);
         let day = calendar::day(&self.biz_date).ok_or_else(unread)?;
         let finding = match (&self.evidence, self.score) {
@@ -212,6 +212,7 @@ impl Line {
                 day,
                 county: self.county.clone().unwrap_or_default(),
                 unit: self.unit.clone(),
+                items: items(rule, &serde_json::from_str(evidence).map_err(broken)?),
                 score,
                 grade: Grade::of(&self.grade).ok_or_else(unread)?,
                 place: [self.place_zh.clone(), self.place_en.clone()],
@@ -250,7 +251,10 @@ pub async fn events(lake: &Lake, bounds: Bounds, product: &Product) -> Result<Ve
     let sql = format!("SELECT * FROM {WARNING} WHERE rule = '{name}' ORDER BY number");
     let found = session.query("warn", &sql, MOST).await?;
     let lines: Vec<Line> = lines(&found.batches)?;
-    lines.into_iter().map(Line::event).collect()
+    let Some(rule) = &product.file.warning else {
+        return Ok(Vec::new());
+    };
+    lines.into_iter().map(|line| line.event(rule)).collect()
 }
 
 /// Adds events of a product, behind those that are known.
@@ -372,6 +376,20 @@ impl Receipt {
     }
 }
 
+/// The items by which a row is known again, each with what has to agree as well.
+fn items(rule: &Warning, row: &serde_json::Map<String, Value>) -> Vec<String> {
+    let within = rule
+        .within
+        .iter()
+        .map(|column| row.get(column).map_or_else(String::new, Value::to_string));
+    let within = within.collect::<Vec<_>>().join(" ");
+    let list = rule.overlap.as_ref().and_then(|column| row.get(column)?.as_array());
+    list.into_iter()
+        .flatten()
+        .map(|item| format!("{within} {item}"))
+        .collect()
+}
+
 /// The findings of a model's rows.
 ///
 /// # Errors
@@ -404,6 +422,7 @@ pub fn findings(product: &Product, model: &str, rows: &crate::engine::session::T
             day: calendar::day(&must("biz_date")?).ok_or_else(|| missing("biz_date"))?,
             county: must("county")?,
             unit: unit.join("-"),
+            items: items(rule, &row),
             score: score.ok_or_else(|| missing(&rule.score))?,
             grade: Grade::of(&must(&rule.grade)?).ok_or_else(|| missing(&rule.grade))?,
             place: [text("place_zh"), text("place_en")],

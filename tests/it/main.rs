@@ -32,6 +32,7 @@ mod hostile;
 mod hostile_sets;
 mod isolation;
 mod keys;
+mod killed;
 mod nights;
 mod notices;
 mod oracle_areal;

@@ -1,0 +1,143 @@
+//! `fenghuo warn backtest`: a rule run again over days that have passed.
+
+use std::path::PathBuf;
+
+use arrow::array::ArrayRef;
+
+use crate::cli::open::Opened;
+use crate::cli::output::{Output, numbers, texts};
+use crate::cli::print::Printer;
+use crate::cli::score::read_truth;
+use crate::config::text;
+use crate::engine::Bounds;
+use crate::error::{Kind, Result, fail};
+use crate::lake::{Commit, Release};
+use crate::model::Models;
+use crate::pipeline::run::{calendar as site_calendar, parameters};
+use crate::time::calendar;
+use crate::warn::backtest::{Backtest, Desk, Ground};
+use crate::warn::table;
+use crate::warn::truth::{Scored, Truth, score};
+
+/// Run a rule again over days that have passed
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Name of the rule: that of its file in pipelines/rules
+    #[arg(id = "warn_rule", value_name = "RULE")]
+    rule: String,
+    /// First day; by default the newest weeks that its gate asks for
+    #[arg(long = "from", id = "backtest_from", value_name = "YYYY-MM-DD")]
+    from: Option<String>,
+    /// Last day; by default the newest
+    #[arg(long = "to", id = "backtest_to", value_name = "YYYY-MM-DD")]
+    to: Option<String>,
+    /// Truth file of a synthetic city
+    #[arg(long = "truth", id = "backtest_truth", value_name = "FILE")]
+    truth: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What a rule showed, and how that fits what is known to have happened.
+fn columns(shown: &Backtest, scored: Option<&(Vec<Scored>, usize, usize)>) -> Vec<(&'static str, ArrayRef)> {
+    let number = |number: i64| numbers(vec![number.unsigned_abs()]);
+    let word = |word: &str| texts(vec![word.to_owned()]);
+    let mut columns = vec![
+        ("rule", word(&shown.rule)),
+        ("first_day", word(&shown.first_day)),
+        ("last_day", word(&shown.last_day)),
+        ("findings", number(shown.findings)),
+        ("opened", number(shown.opened)),
+        ("most_per_week", number(shown.most_per_week)),
+        ("pooled", number(shown.pooled)),
+        ("late_share", word(&format!("{:.4}", shown.late_share))),
+        ("leaks", word(shown.leaks.as_deref().unwrap_or_default())),
+    ];
+    if let Some((kinds, hits, all)) = scored {
+        for kind in kinds {
+            let delay = kind.median_delay().map_or_else(String::new, |days| days.to_string());
+            let names = match kind.kind {
+                "surges" => ["surges", "surge_delay"],
+                _ => ["clusters", "cluster_delay"],
+            };
+            columns.push((names[0], word(&format!("{}/{}", kind.found, kind.planted))));
+            columns.push((names[1], word(&delay)));
+        }
+        columns.push(("about_planted", word(&format!("{hits}/{all}"))));
+    }
+    columns
+}
+
+/// Runs a rule again, tells what it would have done, and keeps it where it covers what the gate asks for.
+pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer: &Printer) -> Result<()> {
+    let rule = args.rule.as_str();
+    let models = Models::load(&opened.site)?;
+    let products = models
+        .ordered
+        .iter()
+        .filter_map(|model| Some((model, model.product.as_ref()?)));
+    let products: Vec<_> = products.filter(|(_, product)| product.file.warning.is_some()).collect();
+    let named = products.iter().find(|(_, product)| product.name == rule);
+    let Some((model, product)) = named else {
+        let error = fail(Kind::Missing, "rule_unknown", &[&rule]);
+        let near = text::closest(rule, products.iter().map(|(_, product)| product.name.as_str()));
+        return Err(match near {
+            Some(near) => error.hint("nearest", &[&near]),
+            None => error,
+        });
+    };
+    let (parameters, days) = (parameters(&opened.site), site_calendar(&opened.site)?);
+    let bounds = Bounds::from(&opened.site.settings.limits);
+    let ground = Ground {
+        lake: &opened.lake,
+        bounds,
+        models: &models,
+        tables: &release.tables,
+        parameters: &parameters,
+        calendar: &days,
+    };
+    let desk = Desk::open(ground, model, product).await?;
+    let (oldest, newest) = desk
+        .extent()
+        .await?
+        .ok_or_else(|| fail(Kind::Missing, "backtest_empty", &[&rule]))?;
+    let day = |text: &str| calendar::day(text).ok_or_else(|| fail(Kind::Input, "not_a_day", &[&text]));
+    let last = args.to.as_deref().map(day).transpose()?.unwrap_or(newest);
+    let weeks = product.file.gate.as_ref().map_or(4, |gate| i32::from(gate.weeks));
+    let first = args
+        .from
+        .as_deref()
+        .map(day)
+        .transpose()?
+        .unwrap_or(last - 7 * weeks + 1);
+    if first > last {
+        let words = [first, last].map(|day| calendar::date(day).map_or_else(String::new, |date| date.to_string()));
+        return Err(fail(Kind::Input, "days_reversed", &[&words[0], &words[1]]));
+    }
+    if first < oldest || last > newest {
+        let words = [oldest, newest].map(|day| calendar::date(day).map_or_else(String::new, |date| date.to_string()));
+        return Err(fail(Kind::Input, "backtest_days", &[&rule, &words[0], &words[1]]));
+    }
+    let (shown, events) = desk.run((first, last)).await?;
+    let scored = match &args.truth {
+        Some(path) => {
+            let found: Truth = serde_json::from_value(read_truth(path)?)
+                .map_err(|cause| fail(Kind::Input, "truth_broken", &[&path.display()]).because(cause))?;
+            Some(score(&found, &events, (first, last)))
+        }
+        None => None,
+    };
+    args.output.columns(columns(&shown, scored.as_ref()), printer)?;
+    if let Some(day) = &shown.leaks {
+        return Err(fail(Kind::Check, "gate_leaks", &[&rule, day]));
+    }
+    if args.from.is_none() && args.to.is_none() {
+        let lease = opened
+            .lake
+            .lease("site", opened.site.settings.limits.lease_wait_seconds)
+            .await?;
+        let commit = Commit::of("backtest", lease.fence(), String::new());
+        table::keep(&opened.lake, &shown, &commit).await?;
+    }
+    Ok(())
+}
