@@ -2,8 +2,8 @@
 //!
 //! The rows of every input that says when it was known are cut at that moment; inputs that do not say it are models,
 //! whose SELECTs are evaluated on such rows, or reference data, which is taken as it is. What the days find lives and is
-//! budgeted as a night would do it. A day is also evaluated once with the days after it and once without: a product
-//! that answers otherwise has looked into the future.
+//! budgeted as a night would do it. Where a day says something else with all days after it than without them, the product
+//! has looked into the future.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const MOST: usize = 1_000_000;
 const READ_AFTER: i64 = 12 * 3_600_000_000;
 /// The length of a day, microseconds.
 const DAY_MICROS: i64 = 86_400_000_000;
-/// Days on which a product is asked for its view of the future, at most.
+/// Days on which a product is asked for its view of the future in any case.
 const PEEKS: i32 = 5;
 /// The catalog of the rows as they are.
 const WHOLE: &str = "whole";
@@ -185,17 +185,27 @@ impl<'a> Desk<'a> {
         let mut events: Vec<Event> = Vec::new();
         let (mut count, mut leaks) = (0, None);
         let step = (last - first) / PEEKS + 1;
+        let span = Span { first, last };
+        // a model that is not built day by day knows its newest day alone, and nothing after it
+        let all = match self.model.header.window {
+            Some(_) => Some(self.on(Sees::All, span).await?),
+            None => None,
+        };
         for day in first..=last {
-            let found = self.on(Sees::KnownBefore(self.read_at(day)?), day).await?;
+            let only = Span { first: day, last: day };
+            let found = self.on(Sees::KnownBefore(self.read_at(day)?), only).await?;
             count += found.len();
+            if let Some(all) = all.as_ref().filter(|_| leaks.is_none()) {
+                let with: Vec<&Finding> = all.iter().filter(|finding| finding.day == day).collect();
+                // what came late may be the reason as well: so the days alone are told from those with all after them
+                if found.iter().collect::<Vec<_>>() != with || (day - first) % step == 0 {
+                    let without = self.on(Sees::Until(day), only).await?;
+                    leaks = (without.iter().collect::<Vec<_>>() != with).then_some(day);
+                }
+            }
             if let Some(mut life) = Life::of(self.product, &events) {
                 life.found(found, day);
                 events.extend(life.end(day));
-            }
-            if leaks.is_none() && (day - first) % step == 0 {
-                let without = self.on(Sees::Until(day), day).await?;
-                let with = self.on(Sees::All, day).await?;
-                leaks = (without != with).then_some(day);
             }
         }
         let late_share = self.late_share((first, last)).await?;
@@ -257,21 +267,20 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// What the product finds on a day.
-    async fn on(&self, sees: Sees, day: i32) -> Result<Vec<Finding>> {
+    /// What the product finds on some days, by day and unit.
+    async fn on(&self, sees: Sees, span: Span) -> Result<Vec<Finding>> {
         self.show(sees).await?;
         let (path, sql) = (&self.model.file.path, &self.model.file.text);
         let own = self.model.parameters(self.ground.parameters);
         let mut plan = self.session.plan_with(path, sql, &own).await?;
         if let Some(window) = &self.model.header.window {
-            let span = Span { first: day, last: day };
             plan = window::restrict(plan, window, Some(span))
                 .map_err(|cause| fail(Kind::Bug, "session_failed", &[]).because(cause))?;
         }
         let rows = self.session.stream(path, sql, plan).await?.collect(MOST).await?;
         let mut found = table::findings(self.product, &self.model.name, &rows)?;
-        found.retain(|finding| finding.day == day);
-        found.sort_by(|a, b| a.unit.cmp(&b.unit));
+        found.retain(|finding| (span.first..=span.last).contains(&finding.day));
+        found.sort_by(|a, b| a.day.cmp(&b.day).then_with(|| a.unit.cmp(&b.unit)));
         Ok(found)
     }
 

@@ -83,10 +83,10 @@ fn city() -> Vec<(&'static str, String)> {
              FROM ({county})"
         )),
         ("warning.surge", format!(
-            "SELECT 'surge-' || code || CAST(d AS VARCHAR) AS warning_id, code AS county, code || '001' AS area, '0102' AS category,
+            "SELECT code AS county, code || '001' AS area, '0102' AS category,
                '盗窃' AS category_zh, 'theft' AS category_en, arrow_cast(arrow_cast(20513 - d * (1 + k % 3), 'Int32'), 'Date32') AS biz_date,
                CAST(9 + k AS BIGINT) AS observed, 3.21 AS expected, 4.87 AS upper, CAST(15 AS BIGINT) AS weeks_used,
-               make_array('blue', 'yellow', 'orange', 'red')[1 + k % 4] AS grade, 'county' AS level,
+               2.19 AS ratio, make_array('blue', 'yellow', 'orange', 'red')[1 + k % 4] AS grade,
                name_zh || '黄桥街道' AS place_zh, name_en || ', Huangqiao' AS place_en,
                name_zh || '黄桥街道 盗窃 12 起，过去 15 个同星期日均 3.21 起，基线上限 4.87 起' AS reason_zh,
                'Huangqiao: 12 × theft; mean of 15 same weekdays 3.21, upper limit 4.87' AS reason_en

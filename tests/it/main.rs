@@ -52,4 +52,5 @@ mod tidy;
 mod town;
 mod units;
 mod upkeep;
+mod warnings;
 mod windows;
