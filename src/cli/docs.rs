@@ -1,11 +1,17 @@
 //! `fenghuo docs`: the reference, as Markdown.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Subcommand, ValueHint};
 
 use crate::cli::print::Printer;
-use crate::error::Result;
+use crate::config::{Site, text};
+use crate::error::{Kind, Result, fail};
 use crate::func::{docs, register};
+use crate::message::Language;
+use crate::model::{Model, Models, Product};
 
 /// Print the reference
 #[derive(Debug, clap::Args)]
@@ -21,6 +27,10 @@ enum What {
         #[arg(value_parser = names(), value_hint = ValueHint::Other)]
         function: Option<String>,
     },
+    Products {
+        /// Product
+        product: Option<String>,
+    },
 }
 
 /// The names of all functions, which completions offer.
@@ -28,13 +38,98 @@ fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(register::names())
 }
 
-pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let What::Functions { function } = &args.what;
-    match function {
-        None => printer.data(&docs::document()),
-        Some(name) => {
+pub(super) fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
+    match &args.what {
+        What::Functions { function: None } => printer.data(&docs::document()),
+        What::Functions { function: Some(name) } => {
             let page = docs::pages().into_iter().find(|page| page.names.contains(name));
             printer.data(&page.as_ref().map(docs::markdown).unwrap_or_default())
         }
+        What::Products { product } => products(&Models::load(&Site::open(site)?)?, product.as_deref(), printer),
     }
+}
+
+/// The products of a site: what each asks, needs, leaves out, and who answers for it.
+fn products(models: &Models, wanted: Option<&str>, printer: &Printer) -> Result<()> {
+    let all = models.ordered.iter();
+    let mut all: Vec<(&Model, &Product)> = all.filter_map(|model| Some((model, model.product.as_ref()?))).collect();
+    all.sort_by(|(_, a), (_, b)| a.file.product.cmp(&b.file.product));
+    let Some(name) = wanted else {
+        let pages: Vec<String> = all
+            .iter()
+            .map(|(model, product)| page(models, model, product, printer))
+            .collect();
+        return printer.data(&format!(
+            "{}\n\n{}",
+            printer.words("products_head", &[]),
+            pages.join("\n")
+        ));
+    };
+    match all
+        .iter()
+        .find(|(_, product)| product.name == name || product.file.product == name)
+    {
+        Some((model, product)) => printer.data(&page(models, model, product, printer)),
+        None => {
+            let error = fail(Kind::Missing, "product_unknown", &[&name]);
+            let near = text::closest(name, all.iter().map(|(_, product)| product.name.as_str()));
+            Err(match near {
+                Some(near) => error.hint("nearest", &[&near]),
+                None => error,
+            })
+        }
+    }
+}
+
+fn page(models: &Models, model: &Model, product: &Product, printer: &Printer) -> String {
+    let file = &product.file;
+    let is_zh = printer.language() == Language::Chinese;
+    let of = |zh: &str, en: &str| if is_zh { zh.to_owned() } else { en.to_owned() };
+    let title = of(&file.title_zh, &file.title_en);
+    let mut page = format!(
+        "## {} {title}\n\n`{}` · `{}`\n\n",
+        file.product, file.model, product.source.path
+    );
+    page.push_str(&format!("{}\n\n", of(&file.question_zh, &file.question_en)));
+    let mut line = |key: &'static str, said: &str| {
+        page.push_str(&printer.words(key, &[&said]));
+        page.push('\n');
+    };
+    let action = of(&file.action_zh, &file.action_en);
+    line("product_acts", &format!("{} · {action}", file.owner.word()));
+    let needs = needs(models, model);
+    let quoted: Vec<String> = needs.iter().map(|need| format!("`{need}`")).collect();
+    line("product_needs", &quoted.join(", "));
+    if !file.parameters.is_empty() {
+        let values = file
+            .parameters
+            .iter()
+            .map(|(name, value)| format!("`{name}` = {value}"));
+        line("product_values", &values.collect::<Vec<_>>().join(", "));
+    }
+    if let Some((rule, gate)) = file.warning.as_ref().zip(file.gate.as_ref()) {
+        line("product_week", &rule.alerts_per_week.to_string());
+        line("product_history", &format!("{} / {}", gate.weeks, gate.history_weeks));
+    }
+    line("product_excluded", &of(&file.card.excluded_zh, &file.card.excluded_en));
+    line("product_biases", &of(&file.card.biases_zh, &file.card.biases_en));
+    line("product_keeper", &format!("{}, {}", file.card.keeper, file.card.ends));
+    page
+}
+
+/// The tables from outside that a model is made of, through all models between. Without rows in one of them it is
+/// switched off.
+fn needs(models: &Models, model: &Model) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let (mut pending, mut seen): (Vec<&String>, BTreeSet<&String>) = (model.inputs.iter().collect(), BTreeSet::new());
+    while let Some(name) = pending.pop() {
+        if !seen.insert(name) {
+            continue;
+        }
+        match models.get(name) {
+            Some(inner) => pending.extend(&inner.inputs),
+            None => drop(found.insert(name.clone())),
+        }
+    }
+    found
 }

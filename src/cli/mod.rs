@@ -270,7 +270,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Table(args) => table::run(args, site, printer).await,
         Command::Test(args) => test::run(args, site, printer).await,
         Command::Workbook(args) => workbook::run(args, at, printer).await,
-        Command::Docs(args) => docs::run(args, printer),
+        Command::Docs(args) => docs::run(args, site, printer),
         Command::Schema(args) => schema::run(args, printer),
         Command::Completions(args) => completions::run(args, printer),
     }

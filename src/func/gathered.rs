@@ -345,21 +345,30 @@ fn held(columns: &[ArrayRef]) -> Result<usize> {
 
 /// Columns with their rows in one order, whichever they came in.
 fn ordered(columns: Vec<ArrayRef>) -> Result<Vec<ArrayRef>> {
-    // rising numbers have one order already
+    let taken = |order: Vec<u32>| {
+        let order = UInt32Array::from(order);
+        columns.iter().map(|column| Ok(take(column, &order, None)?)).collect()
+    };
+    // numbers that name their rows have one order, whatever else the rows say
     if let Some(first) = columns
         .first()
         .and_then(|column| column.as_primitive_opt::<Int64Type>())
         && first.null_count() == 0
-        && first.values().windows(2).all(|pair| pair[0] < pair[1])
     {
-        return Ok(columns);
+        if first.values().windows(2).all(|pair| pair[0] < pair[1]) {
+            return Ok(columns);
+        }
+        let mut keys: Vec<(i64, u32)> = first.values().iter().copied().zip(0..).collect();
+        keys.sort_unstable();
+        if keys.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+            return taken(keys.into_iter().map(|(_, row)| row).collect());
+        }
     }
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
     let rows = RowConverter::new(fields.collect())?.convert_columns(&columns)?;
     let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
     order.sort_unstable_by(|a, b| rows.row(*a as usize).cmp(&rows.row(*b as usize)));
-    let order = UInt32Array::from(order);
-    columns.iter().map(|column| Ok(take(column, &order, None)?)).collect()
+    taken(order)
 }
 
 impl<S: Set> Accumulator for Rows<S> {

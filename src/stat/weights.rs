@@ -71,9 +71,11 @@ impl Neighbours {
         for unit in 0..units {
             own.clear();
             each(unit, &mut own);
-            own.sort_unstable();
-            own.dedup();
             own.retain(|other| *other as usize != unit && *other != NOBODY);
+            if !own.is_sorted_by(|a, b| a < b) {
+                own.sort_unstable();
+                own.dedup();
+            }
             neighbours.list.extend_from_slice(&own);
             neighbours.starts.push(neighbours.list.len());
             if neighbours.list.len() > MOST_NEIGHBOURS {

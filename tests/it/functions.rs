@@ -116,6 +116,31 @@ fn unnested_rows_are_not_taken_for_what_their_group_was() {
 }
 
 #[test]
+fn the_products_are_those_that_the_program_prints() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/products.md");
+    let dir = crate::support::folder();
+    let site = dir.path().join("site").display().to_string();
+    crate::support::ok(&["init", &site, "--defaults"]);
+    let printed = crate::support::ok(&["--site", &site, "--lang", "en", "docs", "products"]);
+    if std::env::var("FENGHUO_FILL_SLT").is_ok() {
+        std::fs::write(&path, &printed).expect("a file");
+    }
+    let written = std::fs::read_to_string(&path).expect("the products");
+    assert!(
+        printed == written,
+        "run `fenghuo docs products --lang en > docs/products.md` in a new site"
+    );
+    let one = crate::support::ok(&["--site", &site, "docs", "products", "W01", "--lang", "zh"]);
+    assert!(
+        one.starts_with("## W01 警情异常升高\n") && one.contains("`source.alarm`"),
+        "{one}"
+    );
+    let unknown = crate::support::run(&["--site", &site, "docs", "products", "surg"]);
+    assert_eq!(unknown.status.code(), Some(3));
+    assert!(crate::support::text(&unknown.stderr).contains("surge"), "{unknown:?}");
+}
+
+#[test]
 fn the_reference_is_what_the_program_prints_and_its_examples_run() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/functions.md");
     let printed = crate::support::ok(&["docs", "functions"]);
