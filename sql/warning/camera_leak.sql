@@ -46,9 +46,11 @@ together AS (
   GROUP BY a.camera_id, a.fault_day
 ),
 faulty AS (
-  SELECT u.camera_id, u.fault_day, CAST(u.fault_day + INTERVAL '1 day' AS DATE) AS biz_date, u.clips,
+  SELECT u.camera_id, u.fault_day, n.biz_date, u.clips,
     CAST(u.clips_before AS DOUBLE) / u.days_before AS expected, CASE WHEN d.is_long THEN 'offline' ELSE 'silent' END AS fault
   FROM usual AS u
+  -- a day is complete when the next has begun
+  JOIN day AS n ON n.day_no = u.day_no + 1
   LEFT JOIN down AS d ON d.camera_id = u.camera_id AND d.fault_day = u.fault_day
   LEFT JOIN down AS e ON e.camera_id = u.camera_id AND arrow_cast(e.fault_day, 'Int32') = u.day_no - 1
   WHERE d.is_long

@@ -1,7 +1,7 @@
 //! A product run again over days that have passed, each day seeing only what was known by its next noon.
 //!
 //! The rows of every input that says when it was known are cut at that moment; inputs that do not say it are models,
-//! whose SELECTs are evaluated on such rows, or reference data, which is taken as it is. What the days find lives and is
+//! whose SELECTs are evaluated on such rows, or reference data and inventories, which are taken as they are. What the days find lives and is
 //! budgeted as a night would do it. Where a day says something else with all days after it than without them, the product
 //! has looked into the future.
 
@@ -101,7 +101,7 @@ pub struct Desk<'a> {
     session: Session,
     /// The inputs whose rows say when they were known.
     dated: BTreeSet<String>,
-    /// Reference data, taken as it is.
+    /// Reference data and inventories, taken as they are.
     fixed: BTreeSet<String>,
     /// The models between, each after what it reads.
     between: Vec<&'a Model>,
@@ -142,7 +142,8 @@ impl<'a> Desk<'a> {
                 .schema()
                 .is_ok_and(|schema| schema.field_with_name(column).is_ok())
         };
-        let fixed = name.starts_with("ref.");
+        let undated = !has(DAY) && self.ground.models.get(name).is_none();
+        let fixed = name.starts_with("ref.") || undated;
         if fixed || has(KNOWN) && has(DAY) {
             let provider = table.provider(self.session.state()).await?;
             self.session.register(&format!("{WHOLE}.{name}"), provider)?;
