@@ -14,12 +14,16 @@
 -- @check unique(camera_id, biz_date)
 -- @check accepted(fault, 'offline', 'silent')
 WITH day AS (
-  SELECT DISTINCT biz_date, arrow_cast(biz_date, 'Int32') AS day_no FROM core.camera_day
+  -- a county that delivered nothing on a day has no such day
+  SELECT DISTINCT c.county, d.biz_date, arrow_cast(d.biz_date, 'Int32') AS day_no
+  FROM core.camera_day AS d
+  JOIN core.camera AS c ON c.camera_id = d.camera_id
+  WHERE d.clips > 0
 ),
 frame AS (
-  SELECT c.camera_id, d.biz_date AS fault_day, d.day_no, coalesce(n.clips, 0) AS clips
+  SELECT c.camera_id, c.county, d.biz_date AS fault_day, d.day_no, coalesce(n.clips, 0) AS clips
   FROM core.camera AS c
-  CROSS JOIN day AS d
+  JOIN day AS d ON d.county = c.county
   LEFT JOIN core.camera_day AS n ON n.camera_id = c.camera_id AND n.biz_date = d.biz_date
 ),
 usual AS (
@@ -29,13 +33,23 @@ usual AS (
 ),
 outage AS (
   SELECT s.camera_id, c.lon, c.lat, s.biz_date AS fault_day, arrow_cast(s.since_at, 'Int64') AS since_at,
-    s.until_at IS NULL OR arrow_cast(s.until_at, 'Int64') - arrow_cast(s.since_at, 'Int64') >= $hours * 3600000000 AS is_long
+    arrow_cast(s.until_at, 'Int64') - arrow_cast(s.since_at, 'Int64') AS micros, arrow_cast(s.biz_date, 'Int32') AS first_no
   FROM core.camera_status AS s
   JOIN core.camera AS c ON c.camera_id = s.camera_id
   WHERE s.event = 'offline'
 ),
+reach AS (
+  SELECT o.*, coalesce(o.first_no + CAST(o.micros / 86400000000 AS BIGINT) + 1, greatest(n.last_no, o.first_no)) AS last_no
+  FROM outage AS o
+  CROSS JOIN (SELECT max(day_no) AS last_no FROM day) AS n
+),
 down AS (
-  SELECT camera_id, fault_day, bool_or(is_long) AS is_long FROM outage GROUP BY camera_id, fault_day
+  -- every day that an outage reaches into; of one that is not over, its first day counts where it began well before night
+  SELECT camera_id, day_no, bool_or(CASE
+    WHEN micros IS NOT NULL THEN micros >= $hours * 3600000000 AND day_no < last_no
+    ELSE day_no > first_no OR since_at <= (first_no * 86400 + 43200) * 1000000 END) AS is_offline
+  FROM (SELECT camera_id, micros, since_at, first_no, last_no, unnest(range(first_no, last_no + 1)) AS day_no FROM reach)
+  GROUP BY camera_id, day_no
 ),
 together AS (
   SELECT a.camera_id, a.fault_day, count(DISTINCT b.camera_id) AS neighbours
@@ -47,14 +61,13 @@ together AS (
 ),
 faulty AS (
   SELECT u.camera_id, u.fault_day, n.biz_date, u.clips,
-    CAST(u.clips_before AS DOUBLE) / u.days_before AS expected, CASE WHEN d.is_long THEN 'offline' ELSE 'silent' END AS fault
+    CAST(u.clips_before AS DOUBLE) / u.days_before AS expected, CASE WHEN d.is_offline THEN 'offline' ELSE 'silent' END AS fault
   FROM usual AS u
   -- a day is complete when the next has begun
-  JOIN day AS n ON n.day_no = u.day_no + 1
-  LEFT JOIN down AS d ON d.camera_id = u.camera_id AND d.fault_day = u.fault_day
-  LEFT JOIN down AS e ON e.camera_id = u.camera_id AND arrow_cast(e.fault_day, 'Int32') = u.day_no - 1
-  WHERE d.is_long
-    OR (d.is_long IS NULL AND e.is_long IS NULL AND u.days_before >= 7
+  JOIN day AS n ON n.county = u.county AND n.day_no = u.day_no + 1
+  LEFT JOIN down AS d ON d.camera_id = u.camera_id AND d.day_no = u.day_no
+  WHERE d.is_offline
+    OR (d.camera_id IS NULL AND u.days_before >= 7
       AND u.clips_before >= $least * u.days_before AND u.clips <= $share * u.clips_before / u.days_before)
 ),
 around AS (

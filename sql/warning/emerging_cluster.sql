@@ -1,6 +1,6 @@
 -- 新发聚集：最近几日内某处某类警情的聚集，大于所有地点与时段可能偶然出现的程度。
 -- Places where calls of a group came together in the last days beyond what all places and windows bring by chance.
--- The newest complete day is judged: one after which the next has begun. Calls on one matter within half an hour and a
+-- The newest complete day is judged: one after which the next has begun in every county. Calls on one matter within half an hour and a
 -- cell count once, so that twenty callers about one accident are no cluster.
 -- @grain category_group, centre
 -- @column observed zh "起数" incidents in the window and its places
@@ -9,7 +9,17 @@
 -- @check unique(category_group, centre)
 -- @check rows(0, 100)
 WITH span AS (
-  SELECT CAST(max(biz_date) - INTERVAL '1 day' AS DATE) AS day FROM mart.citizen_alarm
+  -- the last day that all counties have whole, of those that delivered within the week; a few rows make no day
+  SELECT CAST(min(last) - INTERVAL '1 day' AS DATE) AS day
+  FROM (
+    SELECT last, max(last) OVER () AS newest
+    FROM (
+      SELECT county, max(biz_date) AS last
+      FROM (SELECT county, biz_date FROM mart.citizen_alarm GROUP BY county, biz_date HAVING count(*) >= 3)
+      GROUP BY county
+    )
+  )
+  WHERE last > newest - INTERVAL '7 days'
 ),
 incident AS (
   SELECT DISTINCT

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use arrow::array::ArrayRef;
 
+use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
@@ -11,12 +12,11 @@ use crate::cli::score::read_truth;
 use crate::config::text;
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
-use crate::lake::{Commit, Release};
+use crate::lake::Release;
 use crate::model::Models;
 use crate::pipeline::run::{calendar as site_calendar, parameters};
-use crate::time::calendar;
+use crate::time::{Clock, calendar};
 use crate::warn::backtest::{Backtest, Desk, Ground};
-use crate::warn::table;
 use crate::warn::truth::{Scored, Truth, score};
 
 /// Run a rule again over days that have passed
@@ -95,6 +95,7 @@ pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer
         tables: &release.tables,
         parameters: &parameters,
         calendar: &days,
+        today: days.day_and_hour(SystemClock.now()).map_or(i32::MAX, |(day, _)| day),
     };
     let desk = Desk::open(ground, model, product).await?;
     let (oldest, newest) = desk
@@ -130,14 +131,6 @@ pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer
     args.output.columns(columns(&shown, scored.as_ref()), printer)?;
     if let Some(day) = &shown.leaks {
         return Err(fail(Kind::Check, "gate_leaks", &[&rule, day]));
-    }
-    if args.from.is_none() && args.to.is_none() {
-        let lease = opened
-            .lake
-            .lease("site", opened.site.settings.limits.lease_wait_seconds)
-            .await?;
-        let commit = Commit::of("backtest", lease.fence(), String::new());
-        table::keep(&opened.lake, &shown, &commit).await?;
     }
     Ok(())
 }

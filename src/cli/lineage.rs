@@ -7,6 +7,7 @@ use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::model::Models;
 use crate::model::lineage::{Lineage, Point, mermaid};
+use crate::pipeline::run::parameters;
 
 /// Show from what a table or column comes
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,14 @@ pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()
     let models = Models::load(&opened.site)?;
     let release = opened.lake.latest_release().await?;
     let bounds = Bounds::from(&opened.site.settings.limits);
-    let lineage = Lineage::new(&models, &opened.lake, release.as_ref(), bounds).await?;
+    let lineage = Lineage::new(
+        &models,
+        &opened.lake,
+        release.as_ref(),
+        bounds,
+        &parameters(&opened.site),
+    )
+    .await?;
     let point = Point::parse(&args.point)?;
     if !lineage.knows(&point) {
         let error = fail(Kind::Missing, "lineage_unknown", &[&point]);

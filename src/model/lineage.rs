@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::{Bounds, Session, lineage};
+use crate::engine::{Bounds, Parameters, Session, lineage};
 use crate::error::{Kind, Result, fail};
 use crate::lake::{Lake, Release};
 use crate::model::Models;
@@ -59,7 +59,13 @@ impl Lineage {
     ///
     /// # Errors
     /// As the lake cannot be read.
-    pub async fn new(models: &Models, lake: &Lake, release: Option<&Release>, bounds: Bounds) -> Result<Lineage> {
+    pub async fn new(
+        models: &Models,
+        lake: &Lake,
+        release: Option<&Release>,
+        bounds: Bounds,
+        parameters: &Parameters,
+    ) -> Result<Lineage> {
         let mut found = Lineage::default();
         let session = Session::new(bounds)?;
         let mut there = BTreeSet::new();
@@ -85,7 +91,9 @@ impl Lineage {
                 found.unknown.push(model.name.clone());
                 continue;
             }
-            let plan = session.plan(&model.file.path, &model.file.text).await?;
+            let plan = session
+                .plan_with(&model.file.path, &model.file.text, &model.parameters(parameters))
+                .await?;
             for (column, origins) in lineage::origins(&plan) {
                 let origins = origins
                     .iter()

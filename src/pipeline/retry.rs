@@ -129,7 +129,8 @@ pub async fn request(site: &Site, lake: &Lake, run_id: Option<&str>) -> Result<O
             let files = past.undone("ingest");
             let held = held(&past, lake.latest_release().await?.as_ref(), &Models::load(site)?);
             // checks over several tables and shares that are due run with every run
-            let checked = past.undone("check").is_empty() && past.undone("share").is_empty();
+            let checked =
+                past.undone("check").is_empty() && past.undone("share").is_empty() && past.undone("warn").is_empty();
             if files.is_empty() && held.is_empty() && checked {
                 return Ok(None);
             }

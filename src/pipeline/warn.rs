@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
-use crate::lake::{Commit, Pin, Table};
+use crate::lake::{Commit, Pin, ReleaseTable, Table};
 use crate::message::{Language, Message};
 use crate::model::{Model, Product};
 use crate::pipeline::build::Building;
@@ -28,17 +28,26 @@ impl Building<'_, '_> {
             let Some(product) = model.product.as_ref().filter(|product| product.file.warning.is_some()) else {
                 continue;
             };
-            let there = self.built.tables.contains_key(&model.name) && !self.built.held.contains_key(&model.name);
-            if !there {
-                continue;
-            }
-            let grown = match self.gate(model, product).await {
-                Ok(None) => self.grown(model, product).await,
-                Ok(Some(why)) => {
-                    let said = why.in_language(Language::English);
-                    self.record.step("warn", &product.name, "waiting", 0, said)?;
-                    self.watch.said(why);
-                    continue;
+            // what people did counts whatever becomes of the rule; only what it finds now has to pass its gate
+            let entry = self.built.tables.get(&model.name);
+            let is_now = |entry: &ReleaseTable| entry.fingerprint == Some(model.fingerprint(&self.parameters));
+            let stands = entry.is_some_and(is_now) && !self.built.held.contains_key(&model.name);
+            let gate = match stands {
+                true => self.gate(model, product).await,
+                false => Ok(Some(Message::new("gate_held", &[&product.name]))),
+            };
+            let grown = match gate {
+                Ok(why) => {
+                    let events = self.grown(model, product, why.is_none()).await;
+                    if let (Ok(_), Some(why)) = (&events, why) {
+                        let said = why.in_language(Language::English);
+                        self.record.step("warn", &product.name, "off", 0, said)?;
+                        if stands {
+                            self.watch.said(why);
+                        }
+                        continue;
+                    }
+                    events
                 }
                 Err(error) => Err(error),
             };
@@ -75,56 +84,68 @@ impl Building<'_, '_> {
         let Some((gate, rule)) = product.file.gate.as_ref().zip(product.file.warning.as_ref()) else {
             return Ok(None);
         };
-        let today = calendar(self.run.site)?.day_and_hour(self.run.clock.now());
-        if today.is_some_and(|(day, _)| day > product.ends) {
+        let today = self.clock_day()?;
+        if today > product.ends {
             return Ok(Some(Message::new(
                 "gate_ended",
                 &[&product.name, &product.file.card.ends],
             )));
         }
-        let basis = backtest::basis(model, product, &self.parameters);
-        let shown = match table::kept(lake, bounds, &product.name, &basis).await? {
-            Some(shown) => shown,
+        let basis = backtest::basis(self.models, model, product, &self.parameters);
+        let kept = table::kept(lake, bounds, &product.name, &basis).await?;
+        if let Some(shown) = kept
+            .as_ref()
+            .filter(|shown| backtest::refused(product, rule, shown).is_none())
+        {
+            return Ok(backtest::refused(product, rule, shown));
+        }
+        let calendar = calendar(self.run.site)?;
+        let ground = Ground {
+            lake,
+            bounds,
+            models: self.models,
+            tables: &self.built.tables,
+            parameters: &self.parameters,
+            calendar: &calendar,
+            today,
+        };
+        let desk = Desk::open(ground, model, product).await?;
+        let (first, last) = desk.extent().await?.unwrap_or((0, -1));
+        let weeks = (last - first + 1) / 7;
+        if weeks < i32::from(gate.history_weeks) {
+            let args: [&dyn std::fmt::Display; 3] = [&product.name, &weeks, &gate.history_weeks];
+            return Ok(Some(Message::new("gate_history", &args)));
+        }
+        // one that was refused is run again when there is another day to run it on
+        let newest = days::date(last).map_or_else(String::new, |date| date.to_string());
+        let shown = match kept.filter(|kept| kept.last_day == newest) {
+            Some(kept) => kept,
             None => {
-                let days = calendar(self.run.site)?;
-                let ground = Ground {
-                    lake,
-                    bounds,
-                    models: self.models,
-                    tables: &self.built.tables,
-                    parameters: &self.parameters,
-                    calendar: &days,
-                };
-                let desk = Desk::open(ground, model, product).await?;
-                let (first, last) = desk.extent().await?.unwrap_or((0, -1));
-                let weeks = (last - first + 1) / 7;
-                if weeks < i32::from(gate.history_weeks) {
-                    let args: [&dyn std::fmt::Display; 3] = [&product.name, &weeks, &gate.history_weeks];
-                    return Ok(Some(Message::new("gate_history", &args)));
-                }
                 let (shown, _) = desk.run((last - 7 * i32::from(gate.weeks) + 1, last)).await?;
                 let commit = Commit::of(&self.run.run_id, self.record.fence(), String::new());
                 table::keep(lake, &shown, &commit).await?;
                 shown
             }
         };
-        if let Some(day) = &shown.leaks {
-            return Ok(Some(Message::new("gate_leaks", &[&product.name, day])));
-        }
-        if shown.pooled > 0 {
-            let args: [&dyn std::fmt::Display; 3] = [&product.name, &shown.pooled, &rule.alerts_per_week];
-            return Ok(Some(Message::new("gate_budget", &args)));
-        }
-        Ok(None)
+        Ok(backtest::refused(product, rule, &shown))
+    }
+
+    /// The business day of the run's clock.
+    fn clock_day(&self) -> Result<i32> {
+        let day = calendar(self.run.site)?.day_and_hour(self.run.clock.now());
+        Ok(day.map_or(i32::MAX, |(day, _)| day))
     }
 
     /// What the findings of a model, and what people did, add to the warnings of its product.
-    async fn grown(&mut self, model: &Model, product: &Product) -> Result<Vec<Event>> {
+    async fn grown(&mut self, model: &Model, product: &Product, finds: bool) -> Result<Vec<Event>> {
         let (lake, bounds) = (self.run.lake, Bounds::from(&self.run.site.settings.limits));
-        let Some(today) = table::newest_day(self.session, &model.inputs).await? else {
+        let known = table::events(lake, bounds, product).await?;
+        let there = |input: &&String| self.built.tables.contains_key(*input);
+        let inputs: Vec<String> = model.inputs.iter().filter(there).cloned().collect();
+        let newest = table::newest_day(self.session, &inputs, self.clock_day()?).await?;
+        let Some(today) = newest.or(known.iter().map(|event| event.day).max()) else {
             return Ok(Vec::new());
         };
-        let known = table::events(lake, bounds, product).await?;
         let Some(mut life) = Life::of(product, &known) else {
             return Ok(Vec::new());
         };
@@ -132,13 +153,20 @@ impl Building<'_, '_> {
         if let Some(done) = self.at_head("core.warning_action").await? {
             life.acted(|name| names.contains(name), &table::actions(bounds, &done).await?);
         }
-        let rule = product.file.warning.iter();
-        let back = rule.map(|rule| i32::from(rule.fresh_days.max(rule.expires_days)) + i32::from(rule.gap_days));
-        let first = days::date(today - back.max().unwrap_or(0));
-        let first = first.ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
-        let sql = format!("SELECT * FROM {} WHERE biz_date >= DATE '{first}'", model.name);
-        let found = self.session.query(&model.name, &sql, MOST).await?;
-        life.found(table::findings(product, &model.name, &found)?, today);
+        if finds {
+            let rule = product.file.warning.iter();
+            let back = rule.map(|rule| i32::from(rule.fresh_days.max(rule.expires_days)) + i32::from(rule.gap_days));
+            let first = today - back.max().unwrap_or(0);
+            let date = days::date(first).ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
+            let sql = format!("SELECT * FROM {} WHERE biz_date >= DATE '{date}'", model.name);
+            let found = self.session.query(&model.name, &sql, MOST).await?;
+            let findings = table::findings(product, &model.name, &found)?;
+            // a model that is built as a whole tells of its newest day alone
+            if model.header.window.is_some() {
+                life.taken_back(&findings, first, today);
+            }
+            life.found(findings, today);
+        }
         let events = life.end(today);
         if events.is_empty() {
             return Ok(events);

@@ -1,7 +1,7 @@
 //! A product run again over days that have passed, each day seeing only what was known by its next noon.
 //!
-//! The rows of every input that says when it was known are cut at that moment; inputs that do not say it are models,
-//! whose SELECTs are evaluated on such rows, or reference data and inventories, which are taken as they are. What the days find lives and is
+//! The sources' rows are cut at the moment at which they were known, and all models on the way are evaluated on them, so
+//! that a class that a later feedback changed is the one that was known then. Reference data and inventories are taken as they are. What the days find lives and is
 //! budgeted as a night would do it. Where a day says something else with all days after it than without them, the product
 //! has looked into the future.
 
@@ -15,6 +15,8 @@ use crate::engine::{Bounds, Parameters, Session};
 use crate::error::{Kind, Result, fail};
 use crate::lake::days::{DAY, Span};
 use crate::lake::{Lake, ReleaseTable};
+use crate::message::Message;
+use crate::model::product::Warning;
 use crate::model::{Model, Models, Product, window};
 use crate::time::{Calendar, calendar};
 use crate::warn::life::{Event, Finding, Life, Step};
@@ -30,6 +32,10 @@ const DAY_MICROS: i64 = 86_400_000_000;
 const PEEKS: i32 = 5;
 /// The catalog of the rows as they are.
 const WHOLE: &str = "whole";
+/// Reference data: taken as they are.
+const REF: &str = "ref.";
+/// Where more of the rows than this share were known too late, a past says nothing.
+const MOST_LATE: f64 = 0.5;
 /// The column that says when a row was known.
 const KNOWN: &str = "known_at";
 
@@ -48,6 +54,8 @@ pub struct Ground<'a> {
     pub parameters: &'a Parameters,
     /// The site's calendar.
     pub calendar: &'a Calendar,
+    /// The day on which it is asked: later ones are slips of the pen.
+    pub today: i32,
 }
 
 /// What came of it.
@@ -86,10 +94,33 @@ enum Sees {
     All,
 }
 
-/// What a backtest of a product holds for.
-pub fn basis(model: &Model, product: &Product, site: &Parameters) -> String {
-    let both = format!("{}\n{}", model.fingerprint(site), product.source.text);
-    blake3::hash(both.as_bytes()).to_hex()[..32].to_owned()
+/// What a backtest of a product holds for: its rule file, and the SELECTs from the sources to it.
+pub fn basis(models: &Models, model: &Model, product: &Product, site: &Parameters) -> String {
+    let mut words = BTreeSet::from([model.fingerprint(site)]);
+    let mut pending: Vec<&String> = model.inputs.iter().collect();
+    while let Some(name) = pending.pop() {
+        if let Some(inner) = models.get(name).filter(|_| !name.starts_with(REF))
+            && words.insert(inner.fingerprint(site))
+        {
+            pending.extend(&inner.inputs);
+        }
+    }
+    let all: Vec<String> = words.into_iter().chain([product.source.text.clone()]).collect();
+    blake3::hash(all.join("\n").as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// Why a product that showed this may not warn, where it may not.
+pub fn refused(product: &Product, rule: &Warning, shown: &Backtest) -> Option<Message> {
+    let name = &product.name;
+    if let Some(day) = &shown.leaks {
+        return Some(Message::new("gate_leaks", &[name, day]));
+    }
+    if shown.late_share > MOST_LATE {
+        #[expect(clippy::cast_possible_truncation, reason = "a share")]
+        let percent = (shown.late_share * 100.0).round() as i64;
+        return Some(Message::new("gate_late", &[name, &percent]));
+    }
+    (shown.pooled > 0).then(|| Message::new("gate_budget", &[name, &shown.pooled, &rule.alerts_per_week]))
 }
 
 /// A product with its inputs laid out.
@@ -105,6 +136,8 @@ pub struct Desk<'a> {
     fixed: BTreeSet<String>,
     /// The models between, each after what it reads.
     between: Vec<&'a Model>,
+    /// The inputs as they are built, and whether they have a day.
+    built: Vec<(&'a str, bool)>,
 }
 
 impl<'a> Desk<'a> {
@@ -122,9 +155,18 @@ impl<'a> Desk<'a> {
             dated: BTreeSet::new(),
             fixed: BTreeSet::new(),
             between: Vec::new(),
+            built: Vec::new(),
         };
         for input in &model.inputs {
             desk.lay(input).await?;
+            // as it is built, for the question whether a day looks beyond itself
+            let entry = ground.tables.get(input);
+            let entry = entry.ok_or_else(|| fail(Kind::Missing, "backtest_input", &[&product.name, input]))?;
+            let table = ground.lake.table_at(input, &entry.location, entry.version).await?;
+            let provider = table.provider(desk.session.state()).await?;
+            let has_day = table.schema().is_ok_and(|schema| schema.field_with_name(DAY).is_ok());
+            desk.session.register(&format!("{WHOLE}.{input}"), provider)?;
+            desk.built.push((input, has_day));
         }
         Ok(desk)
     }
@@ -143,8 +185,9 @@ impl<'a> Desk<'a> {
                 .is_ok_and(|schema| schema.field_with_name(column).is_ok())
         };
         let undated = !has(DAY) && self.ground.models.get(name).is_none();
-        let fixed = name.starts_with("ref.") || undated;
-        if fixed || has(KNOWN) && has(DAY) {
+        let fixed = name.starts_with(REF) || undated;
+        let source = self.ground.models.get(name).is_none();
+        if fixed || source && has(KNOWN) && has(DAY) {
             let provider = table.provider(self.session.state()).await?;
             self.session.register(&format!("{WHOLE}.{name}"), provider)?;
             let place = if fixed { &mut self.fixed } else { &mut self.dated };
@@ -162,19 +205,19 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// The first and the last day that the inputs have, days since 1970-01-01; `None` without any.
+    /// The first and the last day that all inputs have, days since 1970-01-01; `None` without any.
     ///
     /// # Errors
     /// As the tables cannot be read.
     pub async fn extent(&self) -> Result<Option<(i32, i32)>> {
         let mut extent: Option<(i32, i32)> = None;
         for name in &self.dated {
-            let of_one = table::days_of(&self.session, &format!("{WHOLE}.{name}")).await?;
-            extent = match (extent, of_one) {
-                (Some((first, last)), Some((a, b))) => Some((first.min(a), last.max(b))),
-                (extent, of_one) => extent.or(of_one),
-            };
+            let days = table::days_of(&self.session, &format!("{WHOLE}.{name}"), self.ground.today).await?;
+            // an input without a day has no past
+            let Some((a, b)) = days else { return Ok(None) };
+            extent = extent.map_or(Some((a, b)), |(first, last)| Some((first.max(a), last.min(b))));
         }
+        let extent = extent.filter(|(first, last)| first <= last);
         Ok(extent)
     }
 
@@ -184,7 +227,7 @@ impl<'a> Desk<'a> {
     /// As a query fails.
     pub async fn run(&self, (first, last): (i32, i32)) -> Result<(Backtest, Vec<Event>)> {
         let mut events: Vec<Event> = Vec::new();
-        let (mut count, mut leaks) = (0, None);
+        let (mut count, mut leaks, mut seen) = (0, None, BTreeSet::new());
         let step = (last - first) / PEEKS + 1;
         let span = Span { first, last };
         // a model that is not built day by day knows its newest day alone, and nothing after it
@@ -195,10 +238,12 @@ impl<'a> Desk<'a> {
         for day in first..=last {
             let only = Span { first: day, last: day };
             let found = self.on(Sees::KnownBefore(self.read_at(day)?), only).await?;
-            count += found.len();
+            let is_new = |finding: &&Finding| seen.insert((finding.day, finding.unit.clone()));
+            count += found.iter().filter(is_new).count();
             if let Some(all) = all.as_ref().filter(|_| leaks.is_none()) {
                 let with: Vec<&Finding> = all.iter().filter(|finding| finding.day == day).collect();
-                // what came late may be the reason as well: so the days alone are told from those with all after them
+                // what came late may be the reason as well: so the days as they are built are held against those with
+                // all that come after them
                 if found.iter().collect::<Vec<_>>() != with || (day - first) % step == 0 {
                     let without = self.on(Sees::Until(day), only).await?;
                     leaks = (without.iter().collect::<Vec<_>>() != with).then_some(day);
@@ -222,7 +267,7 @@ impl<'a> Desk<'a> {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let backtest = Backtest {
             rule: self.product.name.clone(),
-            basis: basis(self.model, self.product, self.ground.parameters),
+            basis: basis(self.ground.models, self.model, self.product, self.ground.parameters),
             first_day: word(first),
             last_day: word(last),
             findings: number(count),
@@ -247,25 +292,41 @@ impl<'a> Desk<'a> {
 
     /// Shows the inputs as a day sees them.
     async fn show(&self, sees: Sees) -> Result<()> {
-        let parts = self.fixed.iter().map(|name| (name, String::new()));
-        let condition = match sees {
-            Sees::KnownBefore(at) => format!(" WHERE arrow_cast({KNOWN}, 'Int64') < {at}"),
+        let until = match sees {
+            Sees::KnownBefore(at) => return self.show_known(at).await,
             Sees::Until(day) => format!(" WHERE arrow_cast({DAY}, 'Int32') <= {day}"),
             Sees::All => String::new(),
         };
-        let parts = parts.chain(self.dated.iter().map(|name| (name, condition.clone())));
-        for (name, condition) in parts {
-            let sql = format!("SELECT * FROM {WHOLE}.{name}{condition}");
-            let plan = self.session.plan(name, &sql).await?;
-            self.session.register(name, Arc::new(ViewTable::new(plan, None)))?;
+        for (name, has_day) in &self.built {
+            let until = if *has_day { until.as_str() } else { "" };
+            self.view(name, until).await?;
+        }
+        Ok(())
+    }
+
+    /// Shows the inputs as they were known at a moment: the sources' rows, and the models on them.
+    async fn show_known(&self, at: i64) -> Result<()> {
+        for name in &self.fixed {
+            self.view(name, "").await?;
+        }
+        for name in &self.dated {
+            self.view(name, &format!(" WHERE arrow_cast({KNOWN}, 'Int64') < {at}"))
+                .await?;
         }
         for inner in &self.between {
             let own = inner.parameters(self.ground.parameters);
-            let plan = self.session.plan_with(&inner.file.path, &inner.file.text, &own).await?;
+            let (path, sql) = (&inner.file.path, &inner.file.text);
+            let plan = self.session.plan_with(path, sql, &own).await?;
             self.session
                 .register(&inner.name, Arc::new(ViewTable::new(plan, None)))?;
         }
         Ok(())
+    }
+
+    async fn view(&self, name: &str, condition: &str) -> Result<()> {
+        let sql = format!("SELECT * FROM {WHOLE}.{name}{condition}");
+        let plan = self.session.plan(name, &sql).await?;
+        self.session.register(name, Arc::new(ViewTable::new(plan, None)))
     }
 
     /// What the product finds on some days, by day and unit.
@@ -280,7 +341,11 @@ impl<'a> Desk<'a> {
         }
         let rows = self.session.stream(path, sql, plan).await?.collect(MOST).await?;
         let mut found = table::findings(self.product, &self.model.name, &rows)?;
-        found.retain(|finding| (span.first..=span.last).contains(&finding.day));
+        match self.model.header.window {
+            Some(_) => found.retain(|finding| (span.first..=span.last).contains(&finding.day)),
+            // it tells of its newest complete day, which may be an earlier one
+            None => found.retain(|finding| finding.day <= span.last),
+        }
         found.sort_by(|a, b| a.day.cmp(&b.day).then_with(|| a.unit.cmp(&b.unit)));
         Ok(found)
     }

@@ -46,6 +46,8 @@ pub enum Step {
     Closed,
     /// Nothing new came for a while.
     Expired,
+    /// What it told was corrected away.
+    Withdrawn,
 }
 
 impl Step {
@@ -57,6 +59,7 @@ impl Step {
             Step::Acknowledged => "acknowledged",
             Step::Closed => "closed",
             Step::Expired => "expired",
+            Step::Withdrawn => "withdrawn",
         }
     }
 
@@ -68,6 +71,7 @@ impl Step {
             Step::Acknowledged,
             Step::Closed,
             Step::Expired,
+            Step::Withdrawn,
         ];
         all.into_iter().find(|step| step.word() == word)
     }
@@ -164,6 +168,8 @@ pub struct Life<'p> {
 
 /// The unit of the warning under which a week's others are told.
 const POOL: &str = "pool";
+/// Who acts on a warning that is no county's.
+pub const CITY: &str = "city";
 
 impl<'p> Life<'p> {
     /// As earlier events leave it, in the order in which they were added; `None` for a product that warns of nothing.
@@ -198,8 +204,11 @@ impl<'p> Life<'p> {
         };
         match event.step {
             Step::Opened | Step::Updated => {
+                // an older day that was corrected is not how it stands now
+                if event.day >= state.last {
+                    state.grade = event.grade;
+                }
                 state.last = state.last.max(event.day);
-                state.grade = event.grade;
                 if let Some(finding) = &event.finding {
                     state.days.insert(event.day, finding.evidence.clone());
                     if event.day == state.last {
@@ -209,7 +218,7 @@ impl<'p> Life<'p> {
             }
             Step::Acknowledged => {}
             Step::Closed => state.ended = Some((event.day, true)),
-            Step::Expired => state.ended = state.ended.or(Some((event.day, false))),
+            Step::Expired | Step::Withdrawn => state.ended = state.ended.or(Some((event.day, false))),
         }
     }
 
@@ -219,10 +228,14 @@ impl<'p> Life<'p> {
         self.events.push(event);
     }
 
-    /// What people did, each on the day that it was done; what is about no warning of this product is left out.
+    /// What people did, each on the day that it was done; what is about no warning of this product is left out, and so is
+    /// what a county says of another's.
     pub fn acted(&mut self, known: impl Fn(&str) -> bool, actions: &[(i32, Action)]) {
         for (day, action) in actions.iter().filter(|(_, action)| !known(&action.action_id)) {
-            let Some(state) = self.states.iter().find(|state| state.id == action.warning_id) else {
+            let own = |state: &&State| {
+                state.id == action.warning_id && state.county.as_deref().unwrap_or(CITY) == action.county
+            };
+            let Some(state) = self.states.iter().find(own) else {
                 continue;
             };
             let event = Event {
@@ -247,6 +260,19 @@ impl<'p> Life<'p> {
         }
     }
 
+    /// Takes back what was told of days from `first` on and is not found any more: the rows were corrected away.
+    pub fn taken_back(&mut self, findings: &[Finding], first: i32, today: i32) {
+        let gone = |state: &&State| {
+            let told = |finding: &Finding| state.is_of(finding) && state.days.contains_key(&finding.day);
+            let seen = state.opened >= first && !state.days.is_empty();
+            state.ended.is_none() && seen && !findings.iter().any(told)
+        };
+        let gone: Vec<State> = self.states.iter().filter(gone).cloned().collect();
+        for state in gone {
+            self.finish(&state, Step::Withdrawn, today);
+        }
+    }
+
     /// What a night found, seen from its newest day.
     pub fn found(&mut self, mut findings: Vec<Finding>, today: i32) {
         findings.sort_by(|a, b| {
@@ -260,24 +286,32 @@ impl<'p> Life<'p> {
 
     fn one(&mut self, finding: Finding, today: i32) {
         let rule = self.rule;
-        let of_unit = |state: &&State| state.is_of(&finding) && state.opened <= finding.day;
+        let gap = i32::from(rule.gap_days);
+        // a day that comes late may lie just before the one that opened it
+        let near = |state: &&State| state.is_of(&finding) && state.opened - gap <= finding.day;
         let state = self
             .states
             .iter()
-            .filter(of_unit)
+            .filter(near)
             .max_by_key(|state| state.opened)
             .cloned();
+        let closed = self.states.iter().filter(|state| state.is_of(&finding));
+        let closed = closed
+            .filter_map(|state| state.ended.filter(|(_, closed)| *closed))
+            .max();
         if let Some(state) = &state {
             match (state.days.get(&finding.day), state.ended) {
                 (Some(said), _) if *said == finding.evidence => return,
                 (Some(_), Some(_)) => return,
-                (None, Some((ended, true))) if finding.day <= ended + i32::from(rule.refractory_days) => return,
-                (_, None) if finding.day <= state.last + i32::from(rule.gap_days) => {
+                (_, None) if finding.day <= state.last + gap => {
                     return self.tell(Step::Updated, &state.id, finding, state.pool.clone());
                 }
-                (_, None) => self.expire(state, finding.day),
+                (_, None) => self.finish(state, Step::Expired, finding.day),
                 (None, Some(_)) => {}
             }
+        }
+        if closed.is_some_and(|(ended, _)| finding.day <= ended + i32::from(rule.refractory_days)) {
+            return;
         }
         if finding.day + i32::from(rule.fresh_days) <= today {
             return;
@@ -323,7 +357,8 @@ impl<'p> Life<'p> {
             .iter()
             .filter(|state| state.pool.as_deref() == Some(&id))
             .count();
-        let is_new = !self.states.iter().any(|state| state.id == id);
+        let pool = self.states.iter().find(|state| state.id == id);
+        let (is_new, grade) = (pool.is_none(), pool.map_or(Grade::Orange, |pool| pool.grade));
         self.add(Event {
             event_id: String::new(),
             warning_id: id.clone(),
@@ -332,7 +367,7 @@ impl<'p> Life<'p> {
             county: None,
             unit: POOL.to_owned(),
             finding: None,
-            grade: Grade::Orange.max(finding.grade),
+            grade: grade.max(finding.grade),
             level: Level::City,
             pool: None,
             outcome: None,
@@ -341,11 +376,11 @@ impl<'p> Life<'p> {
         id
     }
 
-    fn expire(&mut self, state: &State, day: i32) {
+    fn finish(&mut self, state: &State, step: Step, day: i32) {
         self.add(Event {
             event_id: String::new(),
             warning_id: state.id.clone(),
-            step: Step::Expired,
+            step,
             day,
             county: state.county.clone(),
             unit: state.unit.clone(),
@@ -364,7 +399,7 @@ impl<'p> Life<'p> {
         let over = |state: &&State| state.ended.is_none() && state.last + patience < today;
         let over: Vec<State> = self.states.iter().filter(over).cloned().collect();
         for state in over {
-            self.expire(&state, today);
+            self.finish(&state, Step::Expired, today);
         }
         self.events
     }
@@ -457,6 +492,35 @@ ends = '2999-12-31'
         // a corrected day is told, and the other stays as it was told
         let corrected = vec![finding(100, "a", 3.0), finding(102, "a", 9.0)];
         assert_eq!(night(&product, &mut known, corrected, 102), ["updated a 100"]);
+        let life = Life::of(&product, &known).expect("a rule that warns");
+        assert_eq!(life.states[0].grade, Grade::Red, "an older day is not how it stands");
+        // a day that comes late belongs to the warning that is open already
+        assert_eq!(
+            night(&product, &mut known, vec![finding(99, "a", 1.0)], 102),
+            ["updated a 99"]
+        );
+    }
+
+    #[test]
+    fn what_was_corrected_away_is_taken_back() {
+        let (product, mut known) = (product(), Vec::new());
+        night(
+            &product,
+            &mut known,
+            vec![finding(100, "a", 1.0), finding(100, "b", 1.0)],
+            100,
+        );
+        let mut life = Life::of(&product, &known).expect("a rule that warns");
+        life.taken_back(&[finding(100, "b", 1.0)], 90, 101);
+        let events = life.end(101);
+        assert_eq!(
+            (events.len(), events[0].step, events[0].unit.as_str()),
+            (1, Step::Withdrawn, "a")
+        );
+        // of days that were not looked at nothing is known
+        let mut life = Life::of(&product, &known).expect("a rule that warns");
+        life.taken_back(&[], 101, 101);
+        assert!(life.end(101).is_empty());
     }
 
     #[test]
@@ -487,6 +551,10 @@ ends = '2999-12-31'
         let id = known[0].warning_id.clone();
         let done = (Act::Closed, Some(Outcome::Useful));
         let action = Action::new((&id, "990101"), done, (None, Pack::Cn), "2025-03-10T08:00:00Z").expect("an action");
+        let other = Action::new((&id, "990102"), done, (None, Pack::Cn), "2025-03-10T08:00:00Z").expect("an action");
+        let mut life = Life::of(&product, &known).expect("a rule that warns");
+        life.acted(|_| false, &[(101, other)]);
+        assert!(life.end(101).is_empty(), "a county closed another's warning");
         for expected in [1, 0] {
             let mut life = Life::of(&product, &known).expect("a rule that warns");
             life.acted(

@@ -433,11 +433,12 @@ pub fn findings(product: &Product, model: &str, rows: &crate::engine::session::T
     lines.into_iter().map(finding).collect()
 }
 
-/// The first and the last day of a table; `None` where it has no rows or no day.
+/// The first and the last day of a table up to `most`, beyond which days are slips of the pen; `None` where it has no
+/// rows or no day.
 ///
 /// # Errors
 /// As it cannot be read.
-pub async fn days_of(session: &Session, name: &str) -> Result<Option<(i32, i32)>> {
+pub async fn days_of(session: &Session, name: &str, most: i32) -> Result<Option<(i32, i32)>> {
     #[derive(Deserialize)]
     struct Row {
         first: Option<String>,
@@ -449,7 +450,10 @@ pub async fn days_of(session: &Session, name: &str) -> Result<Option<(i32, i32)>
     if columns.schema.field_with_name(DAY).is_err() {
         return Ok(None);
     }
-    let sql = format!("SELECT CAST(min({DAY}) AS VARCHAR) AS first, CAST(max({DAY}) AS VARCHAR) AS last FROM {name}");
+    let sql = format!(
+        "SELECT CAST(min({DAY}) AS VARCHAR) AS first, CAST(max({DAY}) AS VARCHAR) AS last FROM {name} \
+         WHERE arrow_cast({DAY}, 'Int32') <= {most}"
+    );
     let found: Vec<Row> = lines(&session.query("warn", &sql, 1).await?.batches)?;
     let day = |text: Option<String>| calendar::day(&text?);
     Ok(found
@@ -462,11 +466,11 @@ pub async fn days_of(session: &Session, name: &str) -> Result<Option<(i32, i32)>
 ///
 /// # Errors
 /// As the tables cannot be read.
-pub async fn newest_day(session: &Session, inputs: &[String]) -> Result<Option<i32>> {
+pub async fn newest_day(session: &Session, inputs: &[String], most: i32) -> Result<Option<i32>> {
     let mut newest = None;
     // a calendar runs ahead
     for input in inputs.iter().filter(|input| !input.starts_with("ref.")) {
-        newest = newest.max(days_of(session, input).await?.map(|(_, last)| last));
+        newest = newest.max(days_of(session, input, most).await?.map(|(_, last)| last));
     }
     Ok(newest)
 }

@@ -93,7 +93,7 @@ fn city() -> Vec<(&'static str, String)> {
              FROM ({county}) CROSS JOIN (SELECT unnest(range(0, 12)) AS d)"
         )),
         ("risk.hot_cell", format!(
-            "SELECT *, h3_text(cell) AS cell_text, 3.21 AS z, make_array('new', 'persistent', 'fading')[1 + rank % 3] AS class, round(10000.0 * alarms / residents, 1) AS rate_per_10000,
+            "SELECT *, h3_text(cell) AS cell_text, 3.21 AS z, make_array('new', 'persistent', 'fading')[1 + CAST(rank AS BIGINT) % 3] AS class, round(10000.0 * alarms / residents, 1) AS rate_per_10000,
                round(9000.0 * alarms / residents, 1) AS rate_lower, round(11200.0 * alarms / residents, 1) AS rate_upper FROM ({cells})"
         )),
         ("risk.camera_gap", format!(

@@ -473,8 +473,8 @@ fn every_county_of_a_city_holds_what_the_release_holds() {
     ok(&["--site", &at, "run"]);
     let known = rows(
         &site,
-        "SELECT count(*) AS n FROM core.warning_action AS a JOIN warning.surge AS w \
-        ON w.warning_id = a.warning_id AND w.county = a.county WHERE a.result = 'useful'",
+        "SELECT count(*) AS n FROM core.warning_action AS a JOIN ops.warning AS w \
+        ON w.event_id = a.action_id AND w.county = a.county AND w.act = 'closed' WHERE a.result = 'useful'",
     );
     assert_eq!(known[0]["n"].as_u64(), Some(acts), "actions that the city knows");
     assert!(acts > 0, "no county had a warning");
