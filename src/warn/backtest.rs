@@ -1,7 +1,8 @@
 //! A product run again over days that have passed, each day seeing only what was known by its next noon.
 //!
-//! The sources' rows are cut at the moment at which they were known, and all models on the way are evaluated on them, so
-//! that a class that a later feedback changed is the one that was known then. Reference data and inventories are taken as they are. What the days find lives and is
+//! The rows of every input that says when it was known are cut at that moment; inputs that do not say it are models,
+//! whose SELECTs are evaluated on such rows, or reference data and inventories, which are taken as they are. A class that
+//! a later feedback changed is seen as it is now. What the days find lives and is
 //! budgeted as a night would do it. Where a day says something else with all days after it than without them, the product
 //! has looked into the future.
 
@@ -186,8 +187,7 @@ impl<'a> Desk<'a> {
         };
         let undated = !has(DAY) && self.ground.models.get(name).is_none();
         let fixed = name.starts_with(REF) || undated;
-        let source = self.ground.models.get(name).is_none();
-        if fixed || source && has(KNOWN) && has(DAY) {
+        if fixed || has(KNOWN) && has(DAY) {
             let provider = table.provider(self.session.state()).await?;
             self.session.register(&format!("{WHOLE}.{name}"), provider)?;
             let place = if fixed { &mut self.fixed } else { &mut self.dated };
@@ -304,7 +304,7 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Shows the inputs as they were known at a moment: the sources' rows, and the models on them.
+    /// Shows the inputs as they were known at a moment: the rows that say when, and the models on them.
     async fn show_known(&self, at: i64) -> Result<()> {
         for name in &self.fixed {
             self.view(name, "").await?;
