@@ -19,6 +19,16 @@ pub enum Language {
     English,
 }
 
+impl Language {
+    /// The text in this language.
+    pub fn pick<T>(self, zh: T, en: T) -> T {
+        match self {
+            Language::Chinese => zh,
+            Language::English => en,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {

@@ -68,7 +68,7 @@ fn columns(shown: &Backtest, scored: Option<&(Vec<Scored>, usize, usize)>) -> Ve
     columns
 }
 
-/// Runs a rule again, tells what it would have done, and keeps it where it covers what the gate asks for.
+/// Runs a rule again and tells what it would have done; a night does it by itself, and keeps what it needs.
 pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer: &Printer) -> Result<()> {
     let rule = args.rule.as_str();
     let models = Models::load(&opened.site)?;
@@ -79,12 +79,8 @@ pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer
     let products: Vec<_> = products.filter(|(_, product)| product.file.warning.is_some()).collect();
     let named = products.iter().find(|(_, product)| product.name == rule);
     let Some((model, product)) = named else {
-        let error = fail(Kind::Missing, "rule_unknown", &[&rule]);
-        let near = text::closest(rule, products.iter().map(|(_, product)| product.name.as_str()));
-        return Err(match near {
-            Some(near) => error.hint("nearest", &[&near]),
-            None => error,
-        });
+        let known = products.iter().map(|(_, product)| product.name.as_str());
+        return Err(text::missing("rule_unknown", rule, known));
     };
     let (parameters, days) = (parameters(&opened.site), site_calendar(&opened.site)?);
     let bounds = Bounds::from(&opened.site.settings.limits);
@@ -112,11 +108,11 @@ pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer
         .transpose()?
         .unwrap_or(last - 7 * weeks + 1);
     if first > last {
-        let words = [first, last].map(|day| calendar::date(day).map_or_else(String::new, |date| date.to_string()));
+        let words = [first, last].map(calendar::text);
         return Err(fail(Kind::Input, "days_reversed", &[&words[0], &words[1]]));
     }
     if first < oldest || last > newest {
-        let words = [oldest, newest].map(|day| calendar::date(day).map_or_else(String::new, |date| date.to_string()));
+        let words = [oldest, newest].map(calendar::text);
         return Err(fail(Kind::Input, "backtest_days", &[&rule, &words[0], &words[1]]));
     }
     let (shown, events) = desk.run((first, last)).await?;

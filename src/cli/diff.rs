@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use crate::cli::open::At;
 use crate::cli::output::{Output, numbers, texts};
 use crate::cli::print::Printer;
-use crate::config::text::closest;
+use crate::config::text;
 use crate::error::{Kind, Result, fail};
 use crate::model::Models;
 use crate::pipeline::changes::Two;
@@ -59,12 +59,8 @@ pub(super) async fn run(args: &Args, at: At<'_>, printer: &Printer) -> Result<()
     };
     if let Some(name) = &args.table {
         let Some(model) = models.get(name) else {
-            let near = closest(name, models.ordered.iter().map(|model| model.name.as_str()));
-            let error = fail(Kind::Missing, "table_missing", &[name]);
-            return Err(match near {
-                Some(near) => error.hint("nearest", &[&near]),
-                None => error,
-            });
+            let known = models.ordered.iter().map(|model| model.name.as_str());
+            return Err(text::missing("table_missing", name, known));
         };
         return args.output.write(&two.keys(model).await?, printer);
     }

@@ -1,6 +1,5 @@
 //! `fenghuo docs`: the reference, as Markdown.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::builder::PossibleValuesParser;
@@ -8,9 +7,8 @@ use clap::{Subcommand, ValueHint};
 
 use crate::cli::print::Printer;
 use crate::config::{Site, text};
-use crate::error::{Kind, Result, fail};
+use crate::error::Result;
 use crate::func::{docs, register};
-use crate::message::Language;
 use crate::model::{Model, Models, Product};
 
 /// Print the reference
@@ -71,20 +69,15 @@ fn products(models: &Models, wanted: Option<&str>, printer: &Printer) -> Result<
     {
         Some((model, product)) => printer.data(&page(models, model, product, printer)),
         None => {
-            let error = fail(Kind::Missing, "product_unknown", &[&name]);
-            let near = text::closest(name, all.iter().map(|(_, product)| product.name.as_str()));
-            Err(match near {
-                Some(near) => error.hint("nearest", &[&near]),
-                None => error,
-            })
+            let known = all.iter().map(|(_, product)| product.name.as_str());
+            Err(text::missing("product_unknown", name, known))
         }
     }
 }
 
 fn page(models: &Models, model: &Model, product: &Product, printer: &Printer) -> String {
     let file = &product.file;
-    let is_zh = printer.language() == Language::Chinese;
-    let of = |zh: &str, en: &str| if is_zh { zh.to_owned() } else { en.to_owned() };
+    let of = |zh: &str, en: &str| printer.language().pick(zh, en).to_owned();
     let title = of(&file.title_zh, &file.title_en);
     let mut page = format!(
         "## {} {title}\n\n`{}` · `{}`\n\n",
@@ -97,7 +90,7 @@ fn page(models: &Models, model: &Model, product: &Product, printer: &Printer) ->
     };
     let action = of(&file.action_zh, &file.action_en);
     line("product_acts", &format!("{} · {action}", file.owner.word()));
-    let needs = needs(models, model);
+    let needs = models.behind(model).outside;
     let quoted: Vec<String> = needs.iter().map(|need| format!("`{need}`")).collect();
     line("product_needs", &quoted.join(", "));
     if !file.parameters.is_empty() {
@@ -115,21 +108,4 @@ fn page(models: &Models, model: &Model, product: &Product, printer: &Printer) ->
     line("product_biases", &of(&file.card.biases_zh, &file.card.biases_en));
     line("product_keeper", &format!("{}, {}", file.card.keeper, file.card.ends));
     page
-}
-
-/// The tables from outside that a model is made of, through all models between. Without rows in one of them it is
-/// switched off.
-fn needs(models: &Models, model: &Model) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let (mut pending, mut seen): (Vec<&String>, BTreeSet<&String>) = (model.inputs.iter().collect(), BTreeSet::new());
-    while let Some(name) = pending.pop() {
-        if !seen.insert(name) {
-            continue;
-        }
-        match models.get(name) {
-            Some(inner) => pending.extend(&inner.inputs),
-            None => drop(found.insert(name.clone())),
-        }
-    }
-    found
 }

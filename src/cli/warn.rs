@@ -25,11 +25,8 @@ use crate::model::{Models, Product, pinned};
 use crate::pipeline::pull::{OUTBOX, SENT};
 use crate::time::{Clock, calendar, rfc3339};
 use crate::warn::replay::{self, Remade, Told};
-use crate::warn::table::{self, WARNING};
+use crate::warn::table::{self, MOST_ROWS, WARNING};
 use crate::warn::{Act, Action, INBOX, Outcome, lines};
-
-/// Events of a lake at most.
-const MOST: usize = 1_000_000;
 
 /// Read warnings, and say what was done about them
 #[derive(Debug, clap::Args)]
@@ -112,9 +109,6 @@ fn raised(release: &Release) -> Vec<Raised> {
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
     let release = opened.release(None).await?;
-    if let Verb::Backtest(args) = &args.verb {
-        return backtest::run(args, &opened, &release, printer).await;
-    }
     let raised = raised(&release);
     let wanted: BTreeSet<&str> = raised.iter().map(|raised| raised.table.as_str()).collect();
     let bounds = Bounds::from(&opened.site.settings.limits);
@@ -131,7 +125,7 @@ pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<(
             show(&opened, &session, &raised, warning, printer).await
         }
         Verb::Replay { warnings, output } => replay(&opened, &session, &raised, warnings, output, printer).await,
-        Verb::Backtest(_) => Ok(()),
+        Verb::Backtest(args) => backtest::run(args, &opened, &release, printer).await,
         Verb::Ack(said) => act(&opened, &session, &raised, said, (Act::Acknowledged, None), printer).await,
         Verb::Close { said, result } => {
             let closed = (Act::Closed, Some(*result));
@@ -145,10 +139,7 @@ fn events(raised: &[Raised], language: Language) -> Result<String> {
     if raised.is_empty() {
         return Err(fail(Kind::Missing, "warn_none", &[]).hint("warn_none_hint", &[]));
     }
-    let suffix = match language {
-        Language::Chinese => "zh",
-        Language::English => "en",
-    };
+    let suffix = language.pick("zh", "en");
     let each = raised.iter().map(|raised| {
         let by = raised.publisher.as_deref().unwrap_or_default();
         let result = match raised.publisher {
@@ -195,7 +186,7 @@ async fn list(opened: &Opened, session: &Session, raised: &[Raised], days: u32, 
         .await
 }
 
-/// Texts of the first columns of a table, row by row.
+/// The texts of a table, row by row.
 fn cells(table: &Table) -> Result<Vec<Vec<String>>> {
     let broken = |cause| fail(Kind::Bug, "batch_shape", &[]).because(cause);
     let mut rows = Vec::new();
@@ -226,17 +217,15 @@ async fn show(opened: &Opened, session: &Session, raised: &[Raised], warning: &s
     let product = product
         .filter(|product| warning.starts_with(&format!("{}-", product.name)))
         .max_by_key(|product| product.name.len());
-    let mut page = String::new();
+    let language = printer.language();
+    let title = |product: &Product| format!("{}\n", language.pick(&product.file.title_zh, &product.file.title_en));
+    let mut page = product.map_or_else(String::new, title);
     let mut say = |key: &'static str, value: &str| {
         if !value.is_empty() {
             page.push_str(&printer.words(key, &[&value]));
             page.push('\n');
         }
     };
-    let chinese = printer.language() == Language::Chinese;
-    if let Some(Product { file, .. }) = product {
-        say("warn_show_title", if chinese { &file.title_zh } else { &file.title_en });
-    }
     for (key, at) in [
         ("warn_show_id", 1),
         ("warn_show_grade", 5),
@@ -250,19 +239,13 @@ async fn show(opened: &Opened, session: &Session, raised: &[Raised], warning: &s
         say(key, &row[at]);
     }
     if let Some(Product { file, .. }) = product {
-        say(
-            "warn_show_action",
-            if chinese { &file.action_zh } else { &file.action_en },
-        );
+        say("warn_show_action", language.pick(&file.action_zh, &file.action_en));
         let card = &file.card;
         say(
             "warn_show_excluded",
-            if chinese { &card.excluded_zh } else { &card.excluded_en },
+            language.pick(&card.excluded_zh, &card.excluded_en),
         );
-        say(
-            "warn_show_biases",
-            if chinese { &card.biases_zh } else { &card.biases_en },
-        );
+        say("warn_show_biases", language.pick(&card.biases_zh, &card.biases_en));
     }
     let name = warning.replace('\'', "''");
     let own = raised.iter().any(|raised| raised.publisher.is_none());
@@ -271,8 +254,8 @@ async fn show(opened: &Opened, session: &Session, raised: &[Raised], warning: &s
             "SELECT CAST(biz_date AS VARCHAR), act, grade, result, note, evidence, receipt, run_id FROM {WARNING} \
              WHERE warning_id = '{name}' ORDER BY number"
         );
-        let lines = cells(&session.query("warn", &sql, MOST).await?)?;
-        say("warn_show_life", " ");
+        let lines = cells(&session.query("warn", &sql, MOST_ROWS).await?)?;
+        say("warn_show_life", ":");
         for line in &lines {
             let said = [&line[1], &line[2], &line[3], &line[4]].map(String::as_str).join(" ");
             say("warn_show_event", &format!("{}  {}", line[0], said.trim_end()));
@@ -312,10 +295,10 @@ async fn replay(
     let sql = format!(
         "SELECT warning_id, CAST(biz_date AS VARCHAR), unit, evidence, receipt FROM {WARNING} WHERE evidence IS NOT NULL ORDER BY number"
     );
-    let all = cells(&session.query("warn", &sql, MOST).await?)?;
+    let all = cells(&session.query("warn", &sql, MOST_ROWS).await?)?;
     let wanted: BTreeSet<String> = match warnings {
         [] => {
-            let open = cells(&session.query("warn", &open, MOST).await?)?;
+            let open = cells(&session.query("warn", &open, MOST_ROWS).await?)?;
             open.into_iter().map(|mut row| row.swap_remove(0)).collect()
         }
         named => named.iter().cloned().collect(),
@@ -326,13 +309,12 @@ async fn replay(
             return Err(unknown(strange));
         }
     }
-    let (mut names, mut told) = (Vec::new(), Vec::new());
-    // of a day that was corrected the last word counts: the earlier one was made of what is corrected
+    let mut told = Vec::new();
     let rows = all.into_iter().filter(|row| wanted.contains(&row[0]));
     for row in rows {
         let day = calendar::day(&row[1]).ok_or_else(|| unknown(&row[0]))?;
-        names.push(row[0].clone());
         told.push(Told {
+            warning_id: row[0].clone(),
             day,
             unit: row[2].clone(),
             evidence: row[3].clone(),
@@ -341,16 +323,11 @@ async fn replay(
     }
     let bounds = Bounds::from(&opened.site.settings.limits);
     let remade = replay::again(&opened.lake, bounds, &told).await?;
-    let name_of = |one: &Remade| {
-        let at = told.iter().position(|told| *told == one.told);
-        at.map_or_else(String::new, |at| names[at].clone())
-    };
-    let day_of = |one: &Remade| calendar::date(one.told.day).map_or_else(String::new, |day| day.to_string());
     let texts_of = |of: &dyn Fn(&Remade) -> String| texts(remade.iter().map(of).collect());
     output.columns(
         vec![
-            ("warning_id", texts_of(&name_of)),
-            ("biz_date", texts_of(&day_of)),
+            ("warning_id", texts_of(&|one| one.told.warning_id.clone())),
+            ("biz_date", texts_of(&|one| calendar::text(one.told.day))),
             (
                 "replay",
                 texts_of(&|one| if one.same() { "same" } else { "differs" }.to_owned()),
@@ -468,11 +445,7 @@ async fn county(session: &Session, table: &str, warning: &str) -> Result<Option<
     let name = warning.replace('\'', "''");
     let sql = format!("SELECT county FROM {table} WHERE warning_id = '{name}' AND county IS NOT NULL LIMIT 1");
     let found = session.query("warn", &sql, 1).await?;
-    let batch = found.batches.iter().find(|batch| batch.num_rows() > 0);
-    let broken = |cause| fail(Kind::Bug, "batch_shape", &[]).because(cause);
-    let Some(batch) = batch else { return Ok(None) };
-    let text = cast(batch.column(0), &DataType::Utf8).map_err(broken)?;
-    Ok(Some(text.as_string::<i32>().value(0).to_owned()))
+    Ok(cells(&found)?.into_iter().flatten().next())
 }
 
 fn lay(path: &Path, text: &str) -> Result<()> {

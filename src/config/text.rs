@@ -51,6 +51,15 @@ pub fn unknown_key<S: AsRef<str>>(path: &str, text: &str, key: &str, known: impl
     problem_at_word(path, text, key, message)
 }
 
+/// There is no such name; which one may be meant. `key` is the text with the name in it.
+pub fn missing<'a>(key: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let error = fail(Kind::Missing, key, &[&name]);
+    match closest(name, known) {
+        Some(near) => error.hint("nearest", &[&near]),
+        None => error,
+    }
+}
+
 /// The beginning of a line as far as it fits into so many columns of a terminal.
 pub fn cut(line: &str, most: usize) -> String {
     if line.width() <= most {

@@ -275,6 +275,21 @@ impl Drop for Rows {
     }
 }
 
+/// Rows as JSON, a line each.
+///
+/// # Errors
+/// `Bug` for a type that JSON cannot hold.
+pub fn json_lines(batches: &[RecordBatch]) -> Result<String> {
+    let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "output_failed", &[]).because(cause);
+    let mut bytes = Vec::new();
+    let mut writer = arrow::json::LineDelimitedWriter::new(&mut bytes);
+    for batch in batches {
+        writer.write(batch).map_err(broken)?;
+    }
+    writer.finish().map_err(broken)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// The result of a query.
 #[derive(Debug, Clone)]
 pub struct Table {

@@ -1,5 +1,6 @@
 //! Where tables lie: their places, their birth, and how they are opened.
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use deltalake::DeltaTableBuilder;
 use deltalake::kernel::StructType;
@@ -11,7 +12,7 @@ use url::Url;
 use crate::error::{Kind, Result, fail};
 use crate::lake::shape::same_columns;
 use crate::lake::transactions::Transactions;
-use crate::lake::{Lake, Table, store_error, table_error};
+use crate::lake::{Commit, Lake, Layout, Table, store_error, table_error};
 
 /// The schema of what was pulled: `shared.<publisher>.<table>`.
 pub const SHARED: &str = "shared";
@@ -70,6 +71,17 @@ impl Lake {
             }
         }
         self.new_table(name, schema, partition_by).await
+    }
+
+    /// Adds rows to the table of exactly their schema.
+    ///
+    /// # Errors
+    /// As [`Lake::table_of`], or as the store fails.
+    pub async fn add_rows(&self, name: &str, rows: &RecordBatch, commit: &Commit) -> Result<()> {
+        let mut table = self.table_of(name, &rows.schema(), &[]).await?;
+        let mut stage = table.stage(&commit.run_id, Layout::default())?;
+        stage.write(rows).await?;
+        table.append(stage.finish().await?, commit).await.map(drop)
     }
 
     pub(super) async fn new_table_of<S: AsRef<str>>(

@@ -1,11 +1,8 @@
 //! Checks: SELECTs that must return no rows. Header checks compile to the same thing.
 
-use arrow::array::RecordBatch;
-use arrow::json::LineDelimitedWriter;
-
 use crate::engine::Session;
-use crate::engine::session::LAST;
-use crate::error::{Kind, Result, fail};
+use crate::engine::session::{LAST, json_lines};
+use crate::error::Result;
 use crate::lake::days::Span;
 use crate::model::header::Rule;
 use crate::model::load::{CheckFile, Model};
@@ -126,7 +123,8 @@ async fn count(session: &Session, path: &str, sql: &str, at_most: u64) -> Result
     let (mut counted, mut sample) = (0, String::new());
     while let Some(batch) = rows.next().await? {
         if sample.is_empty() && batch.num_rows() > 0 {
-            sample = lines(&batch.slice(0, batch.num_rows().min(KEPT)))?;
+            let kept = batch.slice(0, batch.num_rows().min(KEPT));
+            sample = json_lines(&[kept])?.trim_end().to_owned();
         }
         counted += batch.num_rows() as u64;
         if counted >= enough {
@@ -134,13 +132,4 @@ async fn count(session: &Session, path: &str, sql: &str, at_most: u64) -> Result
         }
     }
     Ok((counted, sample))
-}
-
-fn lines(rows: &RecordBatch) -> Result<String> {
-    let broken = |cause: arrow::error::ArrowError| fail(Kind::Bug, "output_failed", &[]).because(cause);
-    let mut bytes = Vec::new();
-    let mut writer = LineDelimitedWriter::new(&mut bytes);
-    writer.write(rows).map_err(broken)?;
-    writer.finish().map_err(broken)?;
-    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }

@@ -54,12 +54,28 @@ pub struct CheckFile {
     pub inputs: Vec<String>,
 }
 
+/// What a model is made of: the models on the way to it, and the tables that no model fills.
+#[derive(Debug, Default)]
+pub struct Behind<'m> {
+    /// The models, each once.
+    pub models: Vec<&'m Model>,
+    /// The tables.
+    pub outside: BTreeSet<&'m str>,
+}
+
 impl Model {
     /// The values of its parameters: those of the site, and those of its rule file.
     pub fn parameters(&self, site: &Parameters) -> Parameters {
         let own = self.product.iter().flat_map(|product| &product.file.parameters);
         let all = site.iter().chain(own);
         all.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// The functions of the product that its SELECT calls, each as `name=version`.
+    pub fn functions(&self) -> Vec<&'static str> {
+        let text = self.file.text.to_ascii_lowercase();
+        let called = |entry: &&str| entry.split('=').next().is_some_and(|name| text.contains(name));
+        register::VERSION.split(' ').filter(called).collect()
     }
 
     /// What the rows depend on besides the inputs: text without comments and spacing, parameters,
@@ -77,12 +93,7 @@ impl Model {
             }
         }
         // a new function, or a new version of one that is not called, rebuilds nothing
-        let text = self.file.text.to_ascii_lowercase();
-        for entry in register::VERSION.split(' ') {
-            if entry.split('=').next().is_some_and(|name| text.contains(name)) {
-                hash.update(entry);
-            }
-        }
+        self.functions().iter().for_each(|entry| hash.update(entry));
         for (name, value) in self
             .parameters(parameters)
             .iter()
@@ -148,6 +159,23 @@ impl Models {
         } else {
             Err(fail(Kind::Input, "models_invalid", &[]).with_problems(problems))
         }
+    }
+
+    /// All that a model is made of.
+    pub fn behind<'m>(&'m self, model: &'m Model) -> Behind<'m> {
+        let mut behind = Behind::default();
+        let mut pending: Vec<&String> = model.inputs.iter().collect();
+        while let Some(name) = pending.pop() {
+            match self.get(name) {
+                Some(inner) if !behind.models.iter().any(|known| known.name == inner.name) => {
+                    behind.models.push(inner);
+                    pending.extend(&inner.inputs);
+                }
+                Some(_) => {}
+                None => drop(behind.outside.insert(name)),
+            }
+        }
+        behind
     }
 
     /// The model of a name.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::site::SiteFile;
 use crate::config::{Site, text};
@@ -13,7 +13,7 @@ use crate::message::Message;
 use crate::time::calendar;
 
 /// Who acts on a warning, the nearest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// A police station.
@@ -25,8 +25,6 @@ pub enum Level {
 }
 
 impl Level {
-    const ALL: [Level; 3] = [Level::Station, Level::County, Level::City];
-
     /// The word in tables.
     pub fn word(self) -> &'static str {
         match self {
@@ -35,15 +33,11 @@ impl Level {
             Level::City => "city",
         }
     }
-
-    /// The level of a word.
-    pub fn of(word: &str) -> Option<Level> {
-        Level::ALL.into_iter().find(|level| level.word() == word)
-    }
 }
 
 /// How urgent a warning is, the least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Grade {
     /// Look into it.
     Blue,
@@ -56,13 +50,6 @@ pub enum Grade {
 }
 
 impl Grade {
-    const ALL: [Grade; 4] = [Grade::Blue, Grade::Yellow, Grade::Orange, Grade::Red];
-
-    /// The grade of a word.
-    pub fn of(word: &str) -> Option<Grade> {
-        Grade::ALL.into_iter().find(|grade| grade.word() == word)
-    }
-
     /// The word in tables.
     pub fn word(self) -> &'static str {
         match self {

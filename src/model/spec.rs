@@ -196,12 +196,7 @@ impl AsyncDB for Desk<'_> {
 pub fn wanted(files: Vec<SiteFile>, names: &[String]) -> Result<Vec<SiteFile>> {
     for name in names {
         if !files.iter().any(|file| file.stem() == name) {
-            let near = text::closest(name, files.iter().map(SiteFile::stem));
-            let error = fail(Kind::Missing, "spec_missing", &[name]);
-            return Err(match near {
-                Some(near) => error.hint("nearest", &[&near]),
-                None => error,
-            });
+            return Err(text::missing("spec_missing", name, files.iter().map(SiteFile::stem)));
         }
     }
     let is_wanted = |file: &SiteFile| names.is_empty() || names.iter().any(|name| file.stem() == name);

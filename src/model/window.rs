@@ -9,6 +9,10 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DataFusionError, ScalarValue};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, lit};
 
+use crate::config::site::SiteFile;
+use crate::engine::session::Table;
+use crate::engine::{Parameters, Session};
+use crate::error::{Kind, Result, fail};
 use crate::lake::days::{DAY, Span};
 use crate::model::header::Window;
 use crate::time::calendar;
@@ -24,6 +28,25 @@ pub fn condition(spans: &[Span]) -> Option<String> {
     (!conditions.is_empty()).then(|| conditions.join(" OR "))
 }
 
+/// The rows of a SELECT on the tables of a session, of some days where it is built day by day; at most `most`.
+///
+/// # Errors
+/// As the query fails; `Limit` where there are more.
+pub async fn rows(
+    session: &Session,
+    file: &SiteFile,
+    parameters: &Parameters,
+    (window, span): (Option<&Window>, Span),
+    most: usize,
+) -> Result<Table> {
+    let mut plan = session.plan_with(&file.path, &file.text, parameters).await?;
+    if let Some(window) = window {
+        plan = restrict(plan, window, Some(span))
+            .map_err(|cause| fail(Kind::Bug, "session_failed", &[]).because(cause))?;
+    }
+    session.stream(&file.path, &file.text, plan).await?.collect(most).await
+}
+
 fn within(column: Column, first: i32, last: i32) -> Expr {
     let day = |day: i32| lit(ScalarValue::Date32(Some(day)));
     let column = Expr::Column(column);
@@ -36,7 +59,11 @@ fn within(column: Column, first: i32, last: i32) -> Expr {
 ///
 /// # Errors
 /// As the planner fails.
-pub fn restrict(plan: LogicalPlan, window: &Window, span: Option<Span>) -> Result<LogicalPlan, DataFusionError> {
+pub fn restrict(
+    plan: LogicalPlan,
+    window: &Window,
+    span: Option<Span>,
+) -> std::result::Result<LogicalPlan, DataFusionError> {
     let restricted = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else {
             return Ok(Transformed::no(node));

@@ -111,7 +111,7 @@ async fn late_notes(
         );
         for ((county, last), behind) in counties.iter().flatten().zip(lasts.values()).zip(behind.values()) {
             let covers = |waiver: &&Waiver| waiver.covers_county(county, last + 1, last + behind, made);
-            let day = calendar::date(*last).map(|date| date.to_string()).unwrap_or_default();
+            let day = calendar::text(*last);
             notes.push(match waivers.iter().find(covers) {
                 Some(waiver) => note("note_waived", &[&county, &day, &waiver.reason]),
                 None => note("note_late", &[&county, &day]),

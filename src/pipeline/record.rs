@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Kind, Result, fail};
 use crate::ingest::tables::instant;
-use crate::lake::{Commit, Journal, Lake, Layout};
+use crate::lake::{Commit, Journal, Lake};
 use crate::model::Finding;
 use crate::time::Clock;
 
@@ -334,12 +334,7 @@ impl RunRecord {
 }
 
 async fn append(lake: &Lake, name: &str, schema: Arc<Schema>, columns: Vec<ArrayRef>, commit: &Commit) -> Result<()> {
-    let mut table = lake.table_of(name, &schema, &[]).await?;
-    let batch =
-        RecordBatch::try_new(schema, columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
-    let mut stage = table.stage(&commit.run_id, Layout::default())?;
-    stage.write(&batch).await?;
-    let staged = stage.finish().await?;
-    table.append(staged, commit).await?;
-    Ok(())
+    let rows = RecordBatch::try_new(schema, columns);
+    let rows = rows.map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
+    lake.add_rows(name, &rows, commit).await
 }

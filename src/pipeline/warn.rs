@@ -11,12 +11,10 @@ use crate::pipeline::build::Building;
 use crate::pipeline::plan::standing;
 use crate::pipeline::run::calendar;
 use crate::time::calendar as days;
-use crate::warn::backtest::{self, Desk, Ground};
+use crate::warn::backtest::{self, Backtest, Desk, Ground};
 use crate::warn::life::{Event, Life, Step};
-use crate::warn::table::{self, Receipt};
+use crate::warn::table::{self, MOST_ROWS, Receipt};
 
-/// Rows of a model within the days that are looked at, at most.
-const MOST: usize = 1_000_000;
 /// Whose pins hold what a warning was made of.
 const OWNER: &str = "warnings";
 
@@ -93,11 +91,9 @@ impl Building<'_, '_> {
         }
         let basis = backtest::basis(self.models, model, product, &self.parameters);
         let kept = table::kept(lake, bounds, &product.name, &basis).await?;
-        if let Some(shown) = kept
-            .as_ref()
-            .filter(|shown| backtest::refused(product, rule, shown).is_none())
-        {
-            return Ok(backtest::refused(product, rule, shown));
+        let fits = |shown: &Backtest| backtest::refused(product, rule, shown).is_none();
+        if kept.as_ref().is_some_and(fits) {
+            return Ok(None);
         }
         let calendar = calendar(self.run.site)?;
         let ground = Ground {
@@ -117,8 +113,7 @@ impl Building<'_, '_> {
             return Ok(Some(Message::new("gate_history", &args)));
         }
         // one that was refused is run again when there is another day to run it on
-        let newest = days::date(last).map_or_else(String::new, |date| date.to_string());
-        let shown = match kept.filter(|kept| kept.last_day == newest) {
+        let shown = match kept.filter(|kept| kept.last_day == days::text(last)) {
             Some(kept) => kept,
             None => {
                 let (shown, _) = desk.run((last - 7 * i32::from(gate.weeks) + 1, last)).await?;
@@ -150,16 +145,19 @@ impl Building<'_, '_> {
             return Ok(Vec::new());
         };
         let names: BTreeSet<&str> = known.iter().map(|event| event.event_id.as_str()).collect();
-        if let Some(done) = self.at_head("core.warning_action").await? {
+        if let Some(done) = self.built("core.warning_action").await? {
             life.acted(|name| names.contains(name), &table::actions(bounds, &done).await?);
         }
         if finds {
             let rule = product.file.warning.iter();
             let back = rule.map(|rule| i32::from(rule.fresh_days.max(rule.expires_days)) + i32::from(rule.gap_days));
             let first = today - back.max().unwrap_or(0);
-            let date = days::date(first).ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))?;
-            let sql = format!("SELECT * FROM {} WHERE biz_date >= DATE '{date}'", model.name);
-            let found = self.session.query(&model.name, &sql, MOST).await?;
+            let sql = format!(
+                "SELECT * FROM {} WHERE biz_date >= DATE '{}'",
+                model.name,
+                days::text(first)
+            );
+            let found = self.session.query(&model.name, &sql, MOST_ROWS).await?;
             let findings = table::findings(product, &model.name, &found)?;
             // a model that is built as a whole tells of its newest day alone
             if model.header.window.is_some() {
@@ -183,7 +181,7 @@ impl Building<'_, '_> {
     }
 
     /// A built table as this run has it.
-    async fn at_head(&self, name: &str) -> Result<Option<Table>> {
+    async fn built(&self, name: &str) -> Result<Option<Table>> {
         match self.built.tables.get(name) {
             Some(entry) => {
                 let table = self.run.lake.table_at(name, &entry.location, entry.version).await?;
@@ -195,10 +193,8 @@ impl Building<'_, '_> {
 
     /// Holds what a receipt names, so that it can be made again.
     async fn pin(&self, receipt: &Receipt, inputs: &BTreeMap<String, String>) -> Result<()> {
-        let today = calendar(self.run.site)?.day_and_hour(self.run.clock.now());
-        let keep = self.run.site.settings.limits.replay_days;
-        let until = today.and_then(|(day, _)| days::date(day.saturating_add(i32::from(keep))));
-        let until = until.map_or_else(String::new, |date| date.to_string());
+        let keep = i32::from(self.run.site.settings.limits.replay_days);
+        let until = days::text(self.clock_day()?.saturating_add(keep));
         for (name, state) in inputs {
             let Some((location, version)) = state.rsplit_once('@') else {
                 continue;

@@ -72,6 +72,11 @@ pub fn date(days: i32) -> Option<NaiveDate> {
     NaiveDate::from_num_days_from_ce_opt(days.checked_add(EPOCH_FROM_CE)?)
 }
 
+/// The text `2025-03-04` of a day number; empty for one beyond all calendars.
+pub fn text(days: i32) -> String {
+    date(days).map_or_else(String::new, |date| date.to_string())
+}
+
 /// The day that `2025-03-04` names; `None` for anything else.
 pub fn day(text: &str) -> Option<i32> {
     NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(days)

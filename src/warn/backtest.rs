@@ -2,9 +2,8 @@
 //!
 //! The rows of every input that says when it was known are cut at that moment; inputs that do not say it are models,
 //! whose SELECTs are evaluated on such rows, or reference data and inventories, which are taken as they are. A class that
-//! a later feedback changed is seen as it is now. What the days find lives and is
-//! budgeted as a night would do it. Where a day says something else with all days after it than without them, the product
-//! has looked into the future.
+//! a later feedback changed is seen as it is now. What the days find lives and is budgeted as a night would do it. Where a
+//! day says something else with all days after it than without them, the product has looked into the future.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,10 +20,8 @@ use crate::model::product::Warning;
 use crate::model::{Model, Models, Product, window};
 use crate::time::{Calendar, calendar};
 use crate::warn::life::{Event, Finding, Life, Step};
-use crate::warn::table;
+use crate::warn::table::{self, MOST_ROWS};
 
-/// Rows of one day of a model at most.
-const MOST: usize = 1_000_000;
 /// After the end of a day, the time at which its night's result is read: the next noon, microseconds.
 const READ_AFTER: i64 = 12 * 3_600_000_000;
 /// The length of a day, microseconds.
@@ -97,17 +94,11 @@ enum Sees {
 
 /// What a backtest of a product holds for: its rule file, and the SELECTs from the sources to it.
 pub fn basis(models: &Models, model: &Model, product: &Product, site: &Parameters) -> String {
-    let mut words = BTreeSet::from([model.fingerprint(site)]);
-    let mut pending: Vec<&String> = model.inputs.iter().collect();
-    while let Some(name) = pending.pop() {
-        if let Some(inner) = models.get(name).filter(|_| !name.starts_with(REF))
-            && words.insert(inner.fingerprint(site))
-        {
-            pending.extend(&inner.inputs);
-        }
-    }
-    let all: Vec<String> = words.into_iter().chain([product.source.text.clone()]).collect();
-    blake3::hash(all.join("\n").as_bytes()).to_hex()[..32].to_owned()
+    let all = models.behind(model).models.into_iter().chain([model]);
+    let mut words: Vec<String> = all.map(|inner| inner.fingerprint(site)).collect();
+    words.sort_unstable();
+    words.push(product.source.text.clone());
+    blake3::hash(words.join("\n").as_bytes()).to_hex()[..32].to_owned()
 }
 
 /// Why a product that showed this may not warn, where it may not.
@@ -263,19 +254,18 @@ impl<'a> Desk<'a> {
                 .filter(|event| (day - 6..=day).contains(&event.day))
                 .count()
         };
-        let word = |day: i32| calendar::date(day).map_or_else(String::new, |date| date.to_string());
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let backtest = Backtest {
             rule: self.product.name.clone(),
             basis: basis(self.ground.models, self.model, self.product, self.ground.parameters),
-            first_day: word(first),
-            last_day: word(last),
+            first_day: calendar::text(first),
+            last_day: calendar::text(last),
             findings: number(count),
             opened: number(alone.len()),
             most_per_week: number((first..=last).map(within).max().unwrap_or(0)),
             pooled: number(pooled.len()),
             late_share,
-            leaks: leaks.map(word),
+            leaks: leaks.map(calendar::text),
         };
         Ok((backtest, events))
     }
@@ -332,14 +322,9 @@ impl<'a> Desk<'a> {
     /// What the product finds on some days, by day and unit.
     async fn on(&self, sees: Sees, span: Span) -> Result<Vec<Finding>> {
         self.show(sees).await?;
-        let (path, sql) = (&self.model.file.path, &self.model.file.text);
         let own = self.model.parameters(self.ground.parameters);
-        let mut plan = self.session.plan_with(path, sql, &own).await?;
-        if let Some(window) = &self.model.header.window {
-            plan = window::restrict(plan, window, Some(span))
-                .map_err(|cause| fail(Kind::Bug, "session_failed", &[]).because(cause))?;
-        }
-        let rows = self.session.stream(path, sql, plan).await?.collect(MOST).await?;
+        let days = (self.model.header.window.as_ref(), span);
+        let rows = window::rows(&self.session, &self.model.file, &own, days, MOST_ROWS).await?;
         let mut found = table::findings(self.product, &self.model.name, &rows)?;
         match self.model.header.window {
             Some(_) => found.retain(|finding| (span.first..=span.last).contains(&finding.day)),

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::lake::digest::hex;
 use crate::model::product::{Grade, Level, Product, Warning};
 use crate::time::calendar;
@@ -34,7 +36,8 @@ pub struct Finding {
 }
 
 /// What happens to a warning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// It begins.
     Opened,
@@ -61,19 +64,6 @@ impl Step {
             Step::Expired => "expired",
             Step::Withdrawn => "withdrawn",
         }
-    }
-
-    /// The step of a word.
-    pub fn of(word: &str) -> Option<Step> {
-        let all = [
-            Step::Opened,
-            Step::Updated,
-            Step::Acknowledged,
-            Step::Closed,
-            Step::Expired,
-            Step::Withdrawn,
-        ];
-        all.into_iter().find(|step| step.word() == word)
     }
 }
 
@@ -238,22 +228,15 @@ impl<'p> Life<'p> {
             let Some(state) = self.states.iter().find(own) else {
                 continue;
             };
+            let step = match action.act {
+                Act::Acknowledged => Step::Acknowledged,
+                Act::Closed => Step::Closed,
+            };
             let event = Event {
                 event_id: action.action_id.clone(),
-                warning_id: state.id.clone(),
-                step: match action.act {
-                    Act::Acknowledged => Step::Acknowledged,
-                    Act::Closed => Step::Closed,
-                },
-                day: *day,
-                county: state.county.clone(),
-                unit: state.unit.clone(),
-                finding: None,
-                grade: state.grade,
-                level: self.product.level(state.grade),
-                pool: state.pool.clone(),
                 outcome: action.result,
                 note: action.note.clone(),
+                ..self.about(state, step, *day)
             };
             self.apply(&event);
             self.events.push(event);
@@ -316,8 +299,7 @@ impl<'p> Life<'p> {
         if finding.day + i32::from(rule.fresh_days) <= today {
             return;
         }
-        let day = calendar::date(finding.day).map_or_else(String::new, |date| date.to_string());
-        let id = format!("{}-{}-{day}", self.product.name, finding.unit);
+        let id = format!("{}-{}-{}", self.product.name, finding.unit, calendar::text(finding.day));
         let within = |state: &&State| state.opened > finding.day - 7 && state.opened <= finding.day;
         let opened = self
             .states
@@ -350,8 +332,7 @@ impl<'p> Life<'p> {
     fn pool(&mut self, finding: &Finding) -> String {
         // weeks are counted from a Monday, 1970-01-05
         let week = (finding.day - 4).div_euclid(7) * 7 + 4;
-        let monday = calendar::date(week).map_or_else(String::new, |date| date.to_string());
-        let id = format!("{}-{POOL}-{monday}", self.product.name);
+        let id = format!("{}-{POOL}-{}", self.product.name, calendar::text(week));
         let told = self
             .states
             .iter()
@@ -376,8 +357,9 @@ impl<'p> Life<'p> {
         id
     }
 
-    fn finish(&mut self, state: &State, step: Step, day: i32) {
-        self.add(Event {
+    /// An event of a warning as it stands, without a finding.
+    fn about(&self, state: &State, step: Step, day: i32) -> Event {
+        Event {
             event_id: String::new(),
             warning_id: state.id.clone(),
             step,
@@ -390,7 +372,11 @@ impl<'p> Life<'p> {
             pool: state.pool.clone(),
             outcome: None,
             note: None,
-        });
+        }
+    }
+
+    fn finish(&mut self, state: &State, step: Step, day: i32) {
+        self.add(self.about(state, step, day));
     }
 
     /// Ends what nothing new came for, and gives what happened since it was made.
@@ -477,6 +463,21 @@ ends = '2999-12-31'
         events.iter().map(told).collect()
     }
 
+    /// What an action of the day 101 adds.
+    fn acts(product: &Product, known: &[Event], action: Action) -> Vec<Event> {
+        let mut life = Life::of(product, known).expect("a rule that warns");
+        let told = |name: &str| known.iter().any(|event| event.event_id == name);
+        life.acted(told, &[(101, action)]);
+        life.end(101)
+    }
+
+    /// What is taken back where only some findings are left of the days from one on.
+    fn taken_back(product: &Product, known: &[Event], left: &[Finding], first: i32) -> Vec<Event> {
+        let mut life = Life::of(product, known).expect("a rule that warns");
+        life.taken_back(left, first, 101);
+        life.end(101)
+    }
+
     #[test]
     fn findings_of_a_unit_are_one_warning_that_grows_and_a_second_night_on_the_same_rows_adds_nothing() {
         let (product, mut known) = (product(), Vec::new());
@@ -510,17 +511,13 @@ ends = '2999-12-31'
             vec![finding(100, "a", 1.0), finding(100, "b", 1.0)],
             100,
         );
-        let mut life = Life::of(&product, &known).expect("a rule that warns");
-        life.taken_back(&[finding(100, "b", 1.0)], 90, 101);
-        let events = life.end(101);
+        let events = taken_back(&product, &known, &[finding(100, "b", 1.0)], 90);
         assert_eq!(
             (events.len(), events[0].step, events[0].unit.as_str()),
             (1, Step::Withdrawn, "a")
         );
         // of days that were not looked at nothing is known
-        let mut life = Life::of(&product, &known).expect("a rule that warns");
-        life.taken_back(&[], 101, 101);
-        assert!(life.end(101).is_empty());
+        assert!(taken_back(&product, &known, &[], 101).is_empty());
     }
 
     #[test]
@@ -552,16 +549,12 @@ ends = '2999-12-31'
         let done = (Act::Closed, Some(Outcome::Useful));
         let action = Action::new((&id, "990101"), done, (None, Pack::Cn), "2025-03-10T08:00:00Z").expect("an action");
         let other = Action::new((&id, "990102"), done, (None, Pack::Cn), "2025-03-10T08:00:00Z").expect("an action");
-        let mut life = Life::of(&product, &known).expect("a rule that warns");
-        life.acted(|_| false, &[(101, other)]);
-        assert!(life.end(101).is_empty(), "a county closed another's warning");
+        assert!(
+            acts(&product, &known, other).is_empty(),
+            "a county closed another's warning"
+        );
         for expected in [1, 0] {
-            let mut life = Life::of(&product, &known).expect("a rule that warns");
-            life.acted(
-                |action| known.iter().any(|event| event.event_id == action),
-                &[(101, action.clone())],
-            );
-            let events = life.end(101);
+            let events = acts(&product, &known, action.clone());
             assert_eq!(events.len(), expected, "an action is told once");
             known.extend(events);
         }

@@ -8,14 +8,13 @@ use crate::error::{Kind, Result, fail};
 use crate::lake::Lake;
 use crate::lake::days::Span;
 use crate::model::{Product, header, window};
-use crate::warn::table::{self, Receipt};
-
-/// Rows of one day of a model at most.
-const MOST: usize = 1_000_000;
+use crate::warn::table::{self, MOST_ROWS, Receipt};
 
 /// What was told of a warning on a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
+    /// The warning.
+    pub warning_id: String,
     /// The day, days since 1970-01-01.
     pub day: i32,
     /// The unit.
@@ -99,20 +98,12 @@ async fn row(session: &Session, receipt: &Receipt, told: &Told) -> Result<Option
         text: receipt.sql.clone(),
     };
     let header = header::parse(&file, &mut Vec::new());
-    let mut plan = session.plan_with(&file.path, &file.text, &parameters).await?;
-    if let Some(window) = &header.window {
-        let day = Span {
-            first: told.day,
-            last: told.day,
-        };
-        plan = window::restrict(plan, window, Some(day))
-            .map_err(|cause| fail(Kind::Bug, "session_failed", &[]).because(cause))?;
-    }
-    let rows = session
-        .stream(&file.path, &file.text, plan)
-        .await?
-        .collect(MOST)
-        .await?;
+    let day = Span {
+        first: told.day,
+        last: told.day,
+    };
+    let days = (header.window.as_ref(), day);
+    let rows = window::rows(session, &file, &parameters, days, MOST_ROWS).await?;
     let product = Product::parse(SiteFile {
         path: format!("pipelines/rules/{}.toml", receipt.rule),
         text: receipt.rule_file.clone(),

@@ -1,21 +1,22 @@
-//! The tables of warnings: `ops.warning`, a line for each event, and `ops.receipt`, what a product's rows were built of.
+//! The tables of warnings: `ops.warning`, a line for each event, `ops.receipt`, what a product's rows were built of, and
+//! `ops.backtest`, what a product showed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::json::{LineDelimitedWriter, ReaderBuilder};
+use arrow::json::ReaderBuilder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::engine::session::{Table as Rows, json_lines};
 use crate::engine::{Bounds, Parameters, Session};
 use crate::error::{Kind, Result, fail};
-use crate::func::register;
 use crate::lake::days::DAY;
 use crate::lake::digest::hex;
-use crate::lake::{Commit, Lake, Layout, Table};
+use crate::lake::{Commit, Lake, Table};
 use crate::model::build::MONTH;
 use crate::model::product::{Grade, Level, Product, Warning};
 use crate::model::{Model, pinned};
@@ -30,8 +31,8 @@ pub const WARNING: &str = "ops.warning";
 pub const RECEIPT: &str = "ops.receipt";
 /// What products showed when they were run again.
 pub const BACKTEST: &str = "ops.backtest";
-/// Events of one product at most; more than a century of the largest budget.
-const MOST: usize = 1_000_000;
+/// Events of one product, or rows of its model, at most: more than a century of the largest budget.
+pub const MOST_ROWS: usize = 1_000_000;
 
 /// A line of `ops.warning`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,20 +41,20 @@ struct Line {
     warning_id: String,
     rule: String,
     number: i64,
-    act: String,
+    act: Step,
     biz_date: String,
     county: Option<String>,
     unit: String,
     score: Option<f64>,
-    grade: String,
-    level: String,
+    grade: Grade,
+    level: Level,
     pool: Option<String>,
     place_zh: Option<String>,
     place_en: Option<String>,
     reason_zh: Option<String>,
     reason_en: Option<String>,
     evidence: Option<String>,
-    result: Option<String>,
+    result: Option<Outcome>,
     note: Option<String>,
     receipt: Option<String>,
     run_id: String,
@@ -157,47 +158,35 @@ fn batch<L: Serialize>(schema: Arc<Schema>, lines: &[L]) -> Result<RecordBatch> 
 
 /// Rows as lines.
 fn lines<L: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<L>> {
-    let mut bytes = Vec::new();
-    let mut writer = LineDelimitedWriter::new(&mut bytes);
-    for batch in batches {
-        writer.write(batch).map_err(broken)?;
-    }
-    writer.finish().map_err(broken)?;
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).map_err(broken)).collect()
-}
-
-fn outcome(text: &str) -> Result<Outcome> {
-    serde_json::from_value(Value::String(text.to_owned())).map_err(broken)
+    let text = json_lines(batches)?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).map_err(broken))
+        .collect()
 }
 
 impl Line {
     fn of(product: &Product, event: &Event, number: usize, receipt: &str, run_id: &str) -> Result<Line> {
         let finding = event.finding.as_ref();
         let words = |of: fn(&Finding) -> &[Option<String>; 2], at: usize| finding.and_then(|f| of(f)[at].clone());
-        let result = event
-            .outcome
-            .map(|outcome| serde_json::to_value(outcome).map_err(broken));
-        let result = result.transpose()?.and_then(|word| word.as_str().map(str::to_owned));
         Ok(Line {
             event_id: event.event_id.clone(),
             warning_id: event.warning_id.clone(),
             rule: product.name.clone(),
             number: i64::try_from(number).map_err(broken)?,
-            act: event.step.word().to_owned(),
-            biz_date: calendar::date(event.day).map_or_else(String::new, |date| date.to_string()),
+            act: event.step,
+            biz_date: calendar::text(event.day),
             county: event.county.clone(),
             unit: event.unit.clone(),
             score: finding.map(|finding| finding.score),
-            grade: event.grade.word().to_owned(),
-            level: event.level.word().to_owned(),
+            grade: event.grade,
+            level: event.level,
             pool: event.pool.clone(),
             place_zh: words(|finding| &finding.place, 0),
             place_en: words(|finding| &finding.place, 1),
             reason_zh: words(|finding| &finding.reason, 0),
             reason_en: words(|finding| &finding.reason, 1),
             evidence: finding.map(|finding| finding.evidence.clone()),
-            result,
+            result: event.outcome,
             note: event.note.clone(),
             receipt: finding.map(|_| receipt.to_owned()),
             run_id: run_id.to_owned(),
@@ -214,7 +203,7 @@ impl Line {
                 unit: self.unit.clone(),
                 items: items(rule, &serde_json::from_str(evidence).map_err(broken)?),
                 score,
-                grade: Grade::of(&self.grade).ok_or_else(unread)?,
+                grade: self.grade,
                 place: [self.place_zh.clone(), self.place_en.clone()],
                 reason: [self.reason_zh.clone(), self.reason_en.clone()],
                 evidence: evidence.clone(),
@@ -222,10 +211,10 @@ impl Line {
             _ => None,
         };
         Ok(Event {
-            step: Step::of(&self.act).ok_or_else(unread)?,
-            grade: Grade::of(&self.grade).ok_or_else(unread)?,
-            level: Level::of(&self.level).ok_or_else(unread)?,
-            outcome: self.result.as_deref().map(outcome).transpose()?,
+            step: self.act,
+            grade: self.grade,
+            level: self.level,
+            outcome: self.result,
             day,
             finding,
             event_id: self.event_id,
@@ -249,7 +238,7 @@ pub async fn events(lake: &Lake, bounds: Bounds, product: &Product) -> Result<Ve
     let session = pinned::on(bounds, &[&table]).await?;
     let name = product.name.replace('\'', "''");
     let sql = format!("SELECT * FROM {WARNING} WHERE rule = '{name}' ORDER BY number");
-    let found = session.query("warn", &sql, MOST).await?;
+    let found = session.query("warn", &sql, MOST_ROWS).await?;
     let lines: Vec<Line> = lines(&found.batches)?;
     let Some(rule) = &product.file.warning else {
         return Ok(Vec::new());
@@ -275,22 +264,11 @@ pub async fn add(
     // the receipt first: an event that was added has one
     let found = events.iter().any(|event| event.finding.is_some());
     if found && self::receipt(lake, bounds, &receipt.receipt).await?.is_none() {
-        append(
-            lake,
-            RECEIPT,
-            batch(receipt_schema(), std::slice::from_ref(receipt))?,
-            commit,
-        )
-        .await?;
+        let rows = batch(receipt_schema(), std::slice::from_ref(receipt))?;
+        lake.add_rows(RECEIPT, &rows, commit).await?;
     }
-    append(lake, WARNING, batch(warning_schema(), &told)?, commit).await
-}
-
-async fn append(lake: &Lake, name: &str, rows: RecordBatch, commit: &Commit) -> Result<()> {
-    let mut table = lake.table_of(name, &rows.schema(), &[]).await?;
-    let mut stage = table.stage(&commit.run_id, Layout::default())?;
-    stage.write(&rows).await?;
-    table.append(stage.finish().await?, commit).await.map(drop)
+    let rows = batch(warning_schema(), &told)?;
+    lake.add_rows(WARNING, &rows, commit).await
 }
 
 /// Keeps what a product showed.
@@ -298,13 +276,8 @@ async fn append(lake: &Lake, name: &str, rows: RecordBatch, commit: &Commit) -> 
 /// # Errors
 /// As the store fails.
 pub async fn keep(lake: &Lake, backtest: &Backtest, commit: &Commit) -> Result<()> {
-    append(
-        lake,
-        BACKTEST,
-        batch(backtest_schema(), std::slice::from_ref(backtest))?,
-        commit,
-    )
-    .await
+    let rows = batch(backtest_schema(), std::slice::from_ref(backtest))?;
+    lake.add_rows(BACKTEST, &rows, commit).await
 }
 
 /// The last that a product showed as it is now.
@@ -351,11 +324,6 @@ impl Receipt {
         run_id: &str,
     ) -> Result<Receipt> {
         let json = |value: serde_json::Result<String>| value.map_err(broken);
-        let text = model.file.text.to_ascii_lowercase();
-        let called = register::VERSION.split(' ').filter(|entry| {
-            let name = entry.split('=').next();
-            name.is_some_and(|name| text.contains(name))
-        });
         let mut receipt = Receipt {
             receipt: String::new(),
             rule: product.name.clone(),
@@ -365,7 +333,7 @@ impl Receipt {
             rule_file: product.source.text.clone(),
             parameters: json(serde_json::to_string(&model.parameters(site)))?,
             inputs: json(serde_json::to_string(inputs))?,
-            functions: called.collect::<Vec<_>>().join(" "),
+            functions: model.functions().join(" "),
             program: concat!("fenghuo ", env!("CARGO_PKG_VERSION")).to_owned(),
             run_id: String::new(),
         };
@@ -394,7 +362,7 @@ fn items(rule: &Warning, row: &serde_json::Map<String, Value>) -> Vec<String> {
 ///
 /// # Errors
 /// `Input` where a column that the rule file names is not there, or has no value in a row.
-pub fn findings(product: &Product, model: &str, rows: &crate::engine::session::Table) -> Result<Vec<Finding>> {
+pub fn findings(product: &Product, model: &str, rows: &Rows) -> Result<Vec<Finding>> {
     let Some(rule) = &product.file.warning else {
         return Ok(Vec::new());
     };
@@ -418,13 +386,14 @@ pub fn findings(product: &Product, model: &str, rows: &crate::engine::session::T
             .map(|column| must(column))
             .collect::<Result<Vec<_>>>()?;
         let score = row.get(&rule.score).and_then(Value::as_f64);
+        let grade = row.get(&rule.grade).and_then(|word| Grade::deserialize(word).ok());
         Ok(Finding {
             day: calendar::day(&must("biz_date")?).ok_or_else(|| missing("biz_date"))?,
             county: must("county")?,
             unit: unit.join("-"),
             items: items(rule, &row),
             score: score.ok_or_else(|| missing(&rule.score))?,
-            grade: Grade::of(&must(&rule.grade)?).ok_or_else(|| missing(&rule.grade))?,
+            grade: grade.ok_or_else(|| missing(&rule.grade))?,
             place: [text("place_zh"), text("place_en")],
             reason: [text("reason_zh"), text("reason_en")],
             evidence: serde_json::to_string(&row).map_err(broken)?,
@@ -511,7 +480,7 @@ pub async fn actions(bounds: Bounds, table: &Table) -> Result<Vec<(i32, Action)>
          FROM {} ORDER BY acted_at, action_id",
         table.name()
     );
-    let found = session.query("warn", &sql, MOST).await?;
+    let found = session.query("warn", &sql, MOST_ROWS).await?;
     let rows: Vec<Row> = lines(&found.batches)?;
     let action = |row: Row| {
         let action = Action {
