@@ -1,6 +1,7 @@
 -- 警情异常升高：某街道某类别一日警情明显高于过去 15 周同一星期几。
 -- A street and category whose incidents of a day stand clearly above the same weekday of the 15 weeks before.
 -- Holidays are neither judged nor used as a baseline; days on which the county delivered nothing are not zeros.
+-- Where stations were merged or codes changed, days before that are no baseline of days after it.
 -- It needs 5 incidents, and the lower limit of the day's count above the upper limit of the baseline mean.
 -- @grain county, area, category, biz_date
 -- @incremental biz_date
@@ -34,6 +35,9 @@ past AS (
   SELECT county, area, category, day_no, observed, unnest(range(1, 16)) AS weeks_back
   FROM candidate
 ),
+broken AS (
+  SELECT kind, unnest(make_array(code_from, code_into)) AS code, arrow_cast(first_day, 'Int32') AS break_no FROM ref.change_log
+),
 baseline AS (
   SELECT
     p.county,
@@ -47,6 +51,9 @@ baseline AS (
   JOIN usable AS u ON u.county = p.county AND u.day_no = p.past_no
   LEFT JOIN day AS d
     ON d.county = p.county AND d.area = p.area AND d.category = p.category AND d.day_no = p.past_no
+  LEFT JOIN broken AS b
+    ON b.code = CASE b.kind WHEN 'area' THEN p.area ELSE p.category END AND p.past_no < b.break_no AND b.break_no <= p.day_no
+  WHERE b.code IS NULL
   GROUP BY p.county, p.area, p.category, p.day_no, p.observed
 ),
 judged AS (

@@ -12,6 +12,8 @@ mod dialect;
 mod dirt;
 mod gazetteer;
 mod geometry;
+mod ground_file;
+mod means;
 mod names;
 mod place_file;
 mod planted;
@@ -27,7 +29,10 @@ mod video;
 use std::io::{self, Write};
 
 pub use sheet::FeedCount;
-pub use truth::{DecoyTruth, FileTruth, OutageTruth, PlanTruth, PlantedTruth, SilenceTruth, Truth};
+pub use truth::{
+    DecoyTruth, DutyTruth, ExclusionTruth, FileTruth, OutageTruth, PlanTruth, PlantedTruth, SilenceTruth,
+    StaffingTruth, Truth,
+};
 
 /// Days of calendar before the first alarm, for methods that look back.
 const CALENDAR_LEAD_DAYS: i32 = 120;
@@ -100,6 +105,12 @@ enum Feed {
     VideoIndex(usize),
     VideoCount,
     Population(usize),
+    Site,
+    Staffing,
+    Shift,
+    ExclusionZone,
+    Hazard,
+    ChangeLog,
     Forbidden,
 }
 
@@ -117,6 +128,12 @@ impl Feed {
             Self::VideoIndex(_) => "video_index",
             Self::VideoCount => "video_count",
             Self::Population(_) => "population",
+            Self::Site => "site",
+            Self::Staffing => "staffing",
+            Self::Shift => "shift",
+            Self::ExclusionZone => "exclusion_zone",
+            Self::Hazard => "hazard",
+            Self::ChangeLog => "change_log",
             Self::Forbidden => "forbidden",
         }
     }
@@ -182,6 +199,12 @@ impl City {
             Feed::Calendar,
             Feed::Camera,
             Feed::CameraStatus,
+            Feed::Site,
+            Feed::Staffing,
+            Feed::Shift,
+            Feed::ExclusionZone,
+            Feed::Hazard,
+            Feed::ChangeLog,
         ];
         for per_county in [
             Feed::Alarm,
@@ -212,6 +235,12 @@ impl City {
             Feed::Camera => "inbox/camera/cameras.csv".into(),
             Feed::CameraStatus => "inbox/camera_status/status.ndjson".into(),
             Feed::VideoCount => "inbox/video_count/counts.ndjson".into(),
+            Feed::Site => "inbox/site/sites.csv".into(),
+            Feed::Staffing => "inbox/staffing/staffing.csv".into(),
+            Feed::Shift => "inbox/shift/shifts.csv".into(),
+            Feed::ExclusionZone => "inbox/exclusion_zone/zones.csv".into(),
+            Feed::Hazard => "inbox/hazard/hazards.csv".into(),
+            Feed::ChangeLog => "sql/ref/change_log.sql".into(),
             Feed::Forbidden => "optional/alarm_with_forbidden_column.csv".into(),
             Feed::VideoIndex(index) => format!("inbox/video_index/{}.ndjson", county(index)),
             Feed::Alarm(index) | Feed::Dispatch(index) | Feed::Feedback(index) | Feed::Population(index) => {
@@ -229,6 +258,12 @@ impl City {
             Feed::Camera => self.cameras.len() as u64,
             Feed::CameraStatus => self.cameras.len() as u64 * 11 / 10,
             Feed::VideoCount => video::expected_counts(self),
+            Feed::Site => means::rows(self)[0],
+            Feed::Staffing => means::rows(self)[1],
+            Feed::Shift => means::rows(self)[2],
+            Feed::ExclusionZone => ground_file::rows(self)[0],
+            Feed::Hazard => ground_file::rows(self)[1],
+            Feed::ChangeLog => 1,
             Feed::Forbidden => 20,
             Feed::VideoIndex(county) => video::expected_clips(self, county),
             Feed::Population(county) => population::quota(self, county).0,
@@ -252,6 +287,12 @@ impl City {
             Feed::VideoIndex(county) => video::write_clips(self, county, out),
             Feed::VideoCount => video::write_counts(self, out),
             Feed::Population(county) => population::write_register(self, county, out),
+            Feed::Site => means::write_sites(self, out),
+            Feed::Staffing => means::write_staffing(self, out),
+            Feed::Shift => means::write_shifts(self, out),
+            Feed::ExclusionZone => ground_file::write_zones(self, out),
+            Feed::Hazard => ground_file::write_hazards(self, out),
+            Feed::ChangeLog => ground_file::write_change_log(self, out),
             Feed::Forbidden => alarm_file::write_forbidden(self, out),
         }?;
         let county = file.feed.county().map(|county| self.gazetteer.counties[county].code);

@@ -8,6 +8,7 @@ use super::alarm::{Call, spare_call, visit_calls};
 use super::alarm_file::{filed_under, push_alarm_no};
 use super::category::CATEGORIES;
 use super::dirt::Dirt;
+use super::means::{push_station, station_number};
 use super::names::push_person;
 use super::response::{Outcome, Response, conclude, respond};
 use super::sheet::{Fate, FeedCount, Fields, Sheet};
@@ -62,13 +63,9 @@ fn fill_dispatch(city: &City, county: usize, call: &Call, unit: u64, response: &
     push_padded(number, unit + 1, 2);
     push_alarm_no(city, county, call.day, call.number, fields.next());
     fields.push(response.unit_kind);
-    // One station serves two neighbouring streets.
     let site = locate(city, county, call);
-    let number = 1 + (filed_under(city, &site, call.day) - row.streets.start) as u64 / 2;
-    let station = fields.next();
-    station.push_str(row.code);
-    station.push('9');
-    push_padded(station, number, 2);
+    let number = station_number(city, county, filed_under(city, &site, call.day));
+    push_station(city, county, number, fields.next());
     let mut time = |moment: Moment| row.dialect.push_time(fields.next(), moment);
     time(response.dispatched);
     time(response.acknowledged);

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::City;
 use super::alarm::FESTIVAL_NOISE;
 use super::calendar::is_festival;
 use super::category::CATEGORIES;
 use super::planted::{Planting, Shape};
 use super::sheet::FeedCount;
 use super::text::{Moment, date_text};
+use super::{City, ground_file, means};
 
 /// Feeds of the truth, in the order of its listing.
-const FEEDS: [&str; 11] = [
+const FEEDS: [&str; 16] = [
     "alarm",
     "dispatch",
     "feedback",
@@ -26,6 +26,11 @@ const FEEDS: [&str; 11] = [
     "area",
     "place_name",
     "calendar",
+    "site",
+    "staffing",
+    "shift",
+    "exclusion_zone",
+    "hazard",
 ];
 
 /// What one written file holds.
@@ -115,6 +120,39 @@ pub struct SilenceTruth {
     pub last_day: String,
 }
 
+/// A county or station with too few officers of a kind.
+#[derive(Clone, Debug, Serialize)]
+pub struct StaffingTruth {
+    /// Its code.
+    pub org: String,
+    /// `station_share` or `community_share`: which of the two forty percent is missed.
+    pub ratio: &'static str,
+    /// First month.
+    pub first_month: String,
+}
+
+/// A station whose units are on duty at another time than its calls come.
+#[derive(Clone, Debug, Serialize)]
+pub struct DutyTruth {
+    /// Its code.
+    pub org: String,
+    /// The shift with too few.
+    pub shift: &'static str,
+}
+
+/// A square where no camera may look, laid over a place that a ranking of gaps would propose.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExclusionTruth {
+    /// What it keeps from view.
+    pub reason: &'static str,
+    /// Middle, WGS-84.
+    pub lon: f64,
+    /// Middle, WGS-84.
+    pub lat: f64,
+    /// Half its side.
+    pub half_side_m: f64,
+}
+
 /// Something that looks like an event and is none.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -186,6 +224,12 @@ pub struct Truth {
     pub camera_outages: Vec<OutageTruth>,
     /// Unreported failures.
     pub silent_failures: Vec<SilenceTruth>,
+    /// Counties and stations with too few officers.
+    pub short_staffing: Vec<StaffingTruth>,
+    /// Stations with units on duty at the wrong time.
+    pub unbalanced_duty: Vec<DutyTruth>,
+    /// Where no camera may look.
+    pub exclusion_zones: Vec<ExclusionTruth>,
     /// What must not be reported as an event.
     pub decoys: Vec<DecoyTruth>,
 }
@@ -227,6 +271,9 @@ impl Truth {
             near_repeat_chains: planted(Shape::Chain),
             camera_outages: outages(city),
             silent_failures: silences(city),
+            short_staffing: means::short(city),
+            unbalanced_duty: means::unbalanced(city),
+            exclusion_zones: ground_file::zones(city),
             decoys: decoys(city),
         }
     }
