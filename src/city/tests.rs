@@ -106,8 +106,12 @@ fn a_seed_means_its_bytes_in_any_order() -> io::Result<()> {
     let first = digests(&tiny(1), false)?;
     assert_eq!(first, digests(&tiny(1), true)?);
     let other = digests(&tiny(2), false)?;
-    assert_eq!(first.len(), 5 + 5 * 11 + 2);
+    assert_eq!(first.len(), 11 + 5 * 11 + 2);
     for (path, digest) in &first {
+        // Two cities may have merged the same stations.
+        if path.contains("change_log") {
+            continue;
+        }
         // The calendar is the same for every city.
         assert_eq!(other.get(path) == Some(digest), path.contains("calendar"), "{path}");
     }
@@ -148,8 +152,13 @@ fn documents_join_and_every_feed_adds_up() -> io::Result<()> {
             truth.count.read,
             truth.count.accepted + truth.count.duplicate + rejected
         );
-        let header = u64::from(!file.path.ends_with(".ndjson"));
-        assert_eq!(text.lines().count() as u64, truth.count.read + header, "{}", file.path);
+        let beside = match file.feed {
+            _ if file.path.ends_with(".ndjson") => 0,
+            // a SELECT around its rows
+            Feed::ChangeLog => 5,
+            _ => 1,
+        };
+        assert_eq!(text.lines().count() as u64, truth.count.read + beside, "{}", file.path);
         let rows = text.lines().skip(1).map(split);
         match file.feed {
             Feed::Alarm(_) => alarms.extend(rows.filter_map(|row| row.first().cloned())),
