@@ -4,17 +4,17 @@
 -- @column nearest_metres zh "距最近一起" metres from the middle of the cell to the nearest such incident
 -- @column incidents zh "近期起数" incidents whose window reaches the cell
 -- @column ratio zh "倍数" how many times more often pairs this near and soon occur than by chance
--- @column expires_on zh "到期日" the last day of the window
+-- @column expires_on zh "到期日" the last day of the band in which the cell lies today
 -- @check unique(cell)
 -- @check rows(0, 5000)
 WITH span AS (
   SELECT max(biz_date) AS last_day FROM mart.citizen_alarm
 ),
 reach AS (
-  SELECT space_to AS metres, time_to AS days, ratio FROM risk.near_repeat_band WHERE holds
+  SELECT space_from, space_to, time_from, time_to, ratio FROM risk.near_repeat_band WHERE holds
 ),
 longest AS (
-  SELECT max(days) AS days, max(metres) AS metres FROM reach
+  SELECT max(time_to) AS days, max(space_to) AS metres FROM reach
 ),
 recent AS (
   SELECT a.alarm_id, a.cell, a.lon, a.lat, a.biz_date, s.last_day, l.metres
@@ -25,10 +25,11 @@ recent AS (
     AND arrow_cast(a.biz_date, 'Int32') > arrow_cast(s.last_day, 'Int32') - l.days
 ),
 near AS (
-  SELECT r.*, unnest(h3_ring(r.cell, CAST(ceil(r.metres / 300.0) AS BIGINT))) AS near_cell FROM recent AS r
+  -- middles of neighbours are 300 metres apart or more, and an incident lies up to 200 from that of its own cell
+  SELECT r.*, unnest(h3_ring(r.cell, CAST(ceil((r.metres + 200) / 300.0) AS BIGINT))) AS near_cell FROM recent AS r
 ),
-window_of AS (
-  -- the band in which the cell lies today, seen from the incident
+seen AS (
+  -- the cell today, as seen from the incident
   SELECT
     n.near_cell AS cell,
     n.alarm_id,
@@ -39,9 +40,9 @@ window_of AS (
   FROM near AS n
 ),
 held AS (
-  SELECT w.cell, w.alarm_id, w.metres, w.last_day, b.ratio, w.day_no + b.days - 1 AS until_no
-  FROM window_of AS w
-  JOIN reach AS b ON w.metres < b.metres AND w.age < b.days
+  SELECT w.cell, w.alarm_id, w.metres, w.last_day, b.ratio, w.day_no + b.time_to - 1 AS until_no
+  FROM seen AS w
+  JOIN reach AS b ON w.metres >= b.space_from AND w.metres < b.space_to AND w.age >= b.time_from AND w.age < b.time_to
 )
 SELECT
   h.cell,

@@ -36,7 +36,7 @@ past AS (
   FROM candidate
 ),
 broken AS (
-  SELECT kind, unnest(make_array(code_from, code_into)) AS code, arrow_cast(first_day, 'Int32') AS break_no FROM ref.change_log
+  SELECT kind, county, unnest(make_array(code_from, code_into)) AS code, arrow_cast(first_day, 'Int32') AS break_no FROM ref.change_log
 ),
 baseline AS (
   SELECT
@@ -52,7 +52,7 @@ baseline AS (
   LEFT JOIN day AS d
     ON d.county = p.county AND d.area = p.area AND d.category = p.category AND d.day_no = p.past_no
   LEFT JOIN broken AS b
-    ON b.code = CASE b.kind WHEN 'area' THEN p.area ELSE p.category END AND p.past_no < b.break_no AND b.break_no <= p.day_no
+    ON b.county = p.county AND b.code = CASE b.kind WHEN 'area' THEN p.area ELSE p.category END AND p.past_no < b.break_no AND b.break_no <= p.day_no
   WHERE b.code IS NULL
   GROUP BY p.county, p.area, p.category, p.day_no, p.observed
 ),

@@ -141,6 +141,7 @@ pub fn write_change_log(city: &City, out: &mut dyn Write) -> io::Result<FeedCoun
         "-- 口径变更：并所、换码等，一事一行；基线在此断开。 Merged stations and new codes, a row each: baselines break here.\n\
          -- @grain change_no\n\
          -- @check unique(change_no)\n\
+         -- @check accepted(kind, 'area', 'category')\n\
          SELECT * FROM (VALUES\n  ('1', 'area', '{}', '{}', '{}', DATE '{}')\n\
          ) AS change (change_no, kind, county, code_from, code_into, first_day)\n",
         city.gazetteer.counties[merged.county].code,

@@ -60,6 +60,11 @@ fn station_code(city: &City, station: &Station) -> String {
     code
 }
 
+/// Officers of a county bureau, its stations included.
+fn officers_of(city: &City, county: usize) -> u64 {
+    u64::from(city.gazetteer.counties[county].population / PEOPLE_PER_OFFICER)
+}
+
 /// All stations, county by county.
 pub fn stations(city: &City) -> Vec<Station> {
     let mut all = Vec::new();
@@ -76,7 +81,7 @@ pub fn stations(city: &City) -> Vec<Station> {
     all
 }
 
-/// What a turn of the seed among so many is.
+/// Which of so many the seed chooses; strides keep several choices apart.
 fn turn(city: &City, stride: u64, among: usize) -> usize {
     (city.plan.seed.wrapping_mul(stride) % among.max(1) as u64) as usize
 }
@@ -102,7 +107,7 @@ fn unbalanced_station(city: &City, all: &[Station]) -> usize {
     among[turn(city, 3, among.len())]
 }
 
-/// Months before that of the last day, as the first day of each, the oldest first.
+/// The months up to that of the last day, as the first day of each, the oldest first.
 fn months(city: &City) -> Vec<i32> {
     let (mut year, mut month, _) = super::text::civil(city.last_day);
     let mut days = Vec::new();
@@ -127,9 +132,8 @@ struct Staff {
 fn staff(city: &City, all: &[Station], at: usize, back: i32) -> Staff {
     let station = &all[at];
     let row = &city.gazetteer.counties[station.county];
-    let of_county: u64 = u64::from(row.population / PEOPLE_PER_OFFICER);
     let is_short = station.county == short_county(city) && back < SHORT_MONTHS;
-    let at_stations = of_county as f64 * if is_short { 0.33 } else { 0.47 };
+    let at_stations = officers_of(city, station.county) as f64 * if is_short { 0.33 } else { 0.47 };
     let mut stream = Stream::keyed(city.plan.seed, STAFF, at as u64, 0);
     // a third of them evenly, the rest by the size of the streets
     let weight = |street: usize| city.gazetteer.streets[street].weight;
@@ -236,7 +240,7 @@ pub fn write_staffing(city: &City, out: &mut dyn Write) -> io::Result<FeedCount>
             sheet.end(Fate::Accepted)
         };
         for (county, ground) in city.gazetteer.counties.iter().enumerate() {
-            let officers = u64::from(ground.population / PEOPLE_PER_OFFICER);
+            let officers = officers_of(city, county);
             let community = (0..all.len()).filter(|at| all[*at].county == county);
             let community = community.map(|at| staff(city, &all, at, back).community).sum();
             let whole = Staff {
@@ -336,7 +340,7 @@ mod tests {
             let share = |county: usize, back: i32| {
                 let own = (0..all.len()).filter(|at| all[*at].county == county);
                 let at_stations: u64 = own.map(|at| staff(&city, &all, at, back).officers).sum();
-                at_stations as f64 / f64::from(city.gazetteer.counties[county].population / PEOPLE_PER_OFFICER)
+                at_stations as f64 / officers_of(&city, county) as f64
             };
             for county in 0..city.gazetteer.counties.len() {
                 let planted = county == short_county(&city);
