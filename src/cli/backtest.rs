@@ -1,8 +1,11 @@
 //! `fenghuo warn backtest`: a rule run again over days that have passed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 
 use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
@@ -11,13 +14,19 @@ use crate::cli::print::Printer;
 use crate::cli::score::read_truth;
 use crate::config::text;
 use crate::engine::Bounds;
-use crate::error::{Kind, Result, fail};
+use crate::error::{Kind, Result, fail, io_error};
 use crate::lake::Release;
-use crate::model::Models;
+use crate::model::{Models, pinned};
 use crate::pipeline::run::{calendar as site_calendar, parameters};
 use crate::time::{Clock, calendar};
 use crate::warn::backtest::{Backtest, Desk, Ground};
-use crate::warn::truth::{Scored, Truth, score};
+use crate::warn::table::MOST_ROWS;
+use crate::warn::truth::{Scored, Truth};
+
+/// The list of categories.
+const CATEGORY: &str = "ref.category";
+/// The column by which a product speaks of cameras.
+const CAMERA: &str = "camera_id";
 
 /// Run a rule again over days that have passed
 #[derive(Debug, clap::Args)]
@@ -34,15 +43,26 @@ pub(super) struct Args {
     /// Truth file of a synthetic city
     #[arg(long = "truth", id = "backtest_truth", value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// Write what it showed, its warnings and what was planted, as JSON
+    #[arg(long = "report", id = "backtest_report", value_name = "FILE")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
 
+/// All that came of it.
+#[derive(Debug, serde::Serialize)]
+struct Report<'a> {
+    shown: &'a Backtest,
+    #[serde(flatten)]
+    scored: &'a Scored,
+}
+
 /// What a rule showed, and how that fits what is known to have happened.
-fn columns(shown: &Backtest, scored: Option<&(Vec<Scored>, usize, usize)>) -> Vec<(&'static str, ArrayRef)> {
+fn columns(shown: &Backtest, scored: Option<&Scored>) -> Vec<(String, ArrayRef)> {
     let number = |number: i64| numbers(vec![number.unsigned_abs()]);
     let word = |word: &str| texts(vec![word.to_owned()]);
-    let mut columns = vec![
+    let columns = [
         ("rule", word(&shown.rule)),
         ("first_day", word(&shown.first_day)),
         ("last_day", word(&shown.last_day)),
@@ -53,19 +73,37 @@ fn columns(shown: &Backtest, scored: Option<&(Vec<Scored>, usize, usize)>) -> Ve
         ("late_share", word(&format!("{:.4}", shown.late_share))),
         ("leaks", word(shown.leaks.as_deref().unwrap_or_default())),
     ];
-    if let Some((kinds, hits, all)) = scored {
+    let mut columns = Vec::from(columns.map(|(name, rows)| (name.to_owned(), rows)));
+    if let Some(scored) = scored {
+        let kinds: BTreeSet<&str> = scored.planted.iter().map(|planted| planted.kind).collect();
         for kind in kinds {
-            let delay = kind.median_delay().map_or_else(String::new, |days| days.to_string());
-            let names = match kind.kind {
-                "surges" => ["surges", "surge_delay"],
-                _ => ["clusters", "cluster_delay"],
-            };
-            columns.push((names[0], word(&format!("{}/{}", kind.found, kind.planted))));
-            columns.push((names[1], word(&delay)));
+            let (found, all, delay) = scored.of(kind);
+            columns.push((kind.to_owned(), word(&format!("{found}/{all}"))));
+            let delay = delay.map_or_else(String::new, |days| days.to_string());
+            columns.push((format!("{kind}_delay"), word(&delay)));
         }
-        columns.push(("about_planted", word(&format!("{hits}/{all}"))));
+        let share = format!("{}/{}", scored.right(), scored.raised.len());
+        columns.push(("about_planted".to_owned(), word(&share)));
     }
     columns
+}
+
+/// The group of each category, as the release has it.
+async fn groups(opened: &Opened, release: &Release) -> Result<BTreeMap<String, String>> {
+    let bounds = Bounds::from(&opened.site.settings.limits);
+    let session = pinned::session_on(&opened.lake, bounds, release, |name| name == CATEGORY).await?;
+    let sql = format!("SELECT code, category_group FROM {CATEGORY}");
+    let rows = session.query(CATEGORY, &sql, MOST_ROWS).await?;
+    let mut groups = BTreeMap::new();
+    for batch in &rows.batches {
+        let text = |column: usize| cast(batch.column(column), &DataType::Utf8);
+        let (Ok(codes), Ok(of)) = (text(0), text(1)) else {
+            return Err(fail(Kind::Bug, "batch_shape", &[]));
+        };
+        let pairs = codes.as_string::<i32>().iter().zip(of.as_string::<i32>());
+        groups.extend(pairs.filter_map(|(code, of)| Some((code?.to_owned(), of?.to_owned()))));
+    }
+    Ok(groups)
 }
 
 /// Runs a rule again and tells what it would have done; a night does it by itself, and keeps what it needs.
@@ -120,10 +158,20 @@ pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer
         Some(path) => {
             let found: Truth = serde_json::from_value(read_truth(path)?)
                 .map_err(|cause| fail(Kind::Input, "truth_broken", &[&path.display()]).because(cause))?;
-            Some(score(&found, &events, (first, last)))
+            let rule = product.file.warning.as_ref();
+            let cameras = rule.is_some_and(|rule| rule.unit.iter().any(|column| column == CAMERA));
+            Some(found.score(&groups(opened, release).await?, cameras, &events, (first, last)))
         }
         None => None,
     };
+    if let Some(path) = &args.report {
+        let nothing = Truth::default().score(&BTreeMap::new(), false, &events, (first, last));
+        let scored = scored.as_ref().unwrap_or(&nothing);
+        let shown = &shown;
+        let text = serde_json::to_string_pretty(&Report { shown, scored })
+            .map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
+        std::fs::write(path, text + "\n").map_err(|cause| io_error(path, &cause))?;
+    }
     args.output.columns(columns(&shown, scored.as_ref()), printer)?;
     if let Some(day) = &shown.leaks {
         return Err(fail(Kind::Check, "gate_leaks", &[&rule, day]));

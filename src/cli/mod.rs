@@ -13,6 +13,7 @@ mod docs;
 mod doctor;
 mod export;
 mod freshness;
+mod hints;
 mod ingest;
 mod init;
 mod key;
@@ -89,6 +90,7 @@ enum Command {
     Lineage(lineage::Args),
     Freshness(freshness::Args),
     Schedule(schedule::Args),
+    Hints(hints::Args),
     Notice(notice::Args),
     Pull(pull::Args),
     Purge(purge::Args),
@@ -263,6 +265,7 @@ async fn dispatch(cli: &Cli, printer: &Printer) -> Result<()> {
         Command::Lineage(args) => lineage::run(args, at, printer).await,
         Command::Query(args) => query::run(args, at, printer).await,
         Command::Share(args) => share::run(args, site, printer).await,
+        Command::Hints(args) => hints::run(args, site, printer).await,
         Command::Warn(args) => warn::run(args, site, printer).await,
         Command::Serve(args) => serve::run(args, site, printer).await,
         Command::Audit(args) => audit::run(args, site, printer).await,

@@ -62,8 +62,13 @@ impl Output {
         }
     }
 
+    /// Whether a person reads it here.
+    pub(super) fn is_page(&self) -> bool {
+        self.output == Form::Table && self.out.is_none()
+    }
+
     /// Writes a result made of named columns.
-    pub(super) fn columns(&self, columns: Vec<(&str, ArrayRef)>, printer: &Printer) -> Result<()> {
+    pub(super) fn columns<N: AsRef<str>>(&self, columns: Vec<(N, ArrayRef)>, printer: &Printer) -> Result<()> {
         let batch =
             RecordBatch::try_from_iter(columns).map_err(|cause| fail(Kind::Bug, "batch_shape", &[]).because(cause))?;
         self.write(

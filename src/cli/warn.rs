@@ -448,7 +448,8 @@ async fn county(session: &Session, table: &str, warning: &str) -> Result<Option<
     Ok(cells(&found)?.into_iter().flatten().next())
 }
 
-fn lay(path: &Path, text: &str) -> Result<()> {
+/// Writes a file whole or not at all.
+pub(super) fn lay(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
     let staged = path.with_extension("part");
     std::fs::create_dir_all(folder)

@@ -157,7 +157,7 @@ fn batch<L: Serialize>(schema: Arc<Schema>, lines: &[L]) -> Result<RecordBatch> 
 }
 
 /// Rows as lines.
-fn lines<L: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<L>> {
+pub(super) fn lines<L: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<L>> {
     let text = json_lines(batches)?;
     text.lines()
         .map(|line| serde_json::from_str(line).map_err(broken))

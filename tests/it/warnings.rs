@@ -220,7 +220,7 @@ fn what_was_planted_is_found_as_it_was_known_then() {
         .expect("a share");
     let (hits, all): (u32, u32) = (hits.parse().expect("a number"), all.parse().expect("a number"));
     assert!(all > 0 && hits * 2 >= all, "{found}");
-    let surges = found["surges"]
+    let surges = found["surge"]
         .as_str()
         .and_then(|said| said.split_once('/'))
         .expect("a share");
