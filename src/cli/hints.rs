@@ -210,7 +210,6 @@ impl<'a> Desk<'a> {
                 marks.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
             }
         }
-        marks.sort_by(|a, b| a.marked_at.cmp(&b.marked_at));
         self.hints.marked(&marks);
         self.read = Some(changed);
         Ok(())

@@ -110,6 +110,25 @@ impl Mark {
         let line = text(&said)? + "\n";
         Ok((said, line))
     }
+
+    /// What counts of it; nothing of one without a time.
+    fn said(&self) -> Option<Said> {
+        let at = chrono::DateTime::parse_from_rfc3339(&self.marked_at).ok()?;
+        Some(Said {
+            hint_id: self.hint_id.clone(),
+            mark: self.mark,
+            at: at.timestamp_micros(),
+        })
+    }
+}
+
+/// A mark as it counts.
+#[derive(Debug, Clone, Deserialize)]
+struct Said {
+    hint_id: String,
+    mark: Verdict,
+    /// When, UTC microseconds.
+    at: i64,
 }
 
 /// A row of the facts.
@@ -198,8 +217,8 @@ pub struct Hints {
     cells: HashMap<i64, Vec<Fact>>,
     cards: BTreeMap<String, Card>,
     groups: BTreeMap<String, String>,
-    /// The marks of the release, oldest first.
-    marks: Vec<Mark>,
+    /// The marks of the release.
+    marks: Vec<Said>,
     /// What is hidden: the newest mark of it says that it is wrong.
     hidden: BTreeSet<String>,
 }
@@ -229,22 +248,23 @@ impl Hints {
             .map(|group| (group.code, group.category_group))
             .collect();
         if marked {
-            let sql = format!(
-                "SELECT mark_id, hint_id, county, mark, CAST(marked_at AS VARCHAR) AS marked_at FROM {MARKED} ORDER BY {MARKED}.marked_at"
-            );
+            let sql = format!("SELECT hint_id, mark, arrow_cast(marked_at, 'Int64') AS at FROM {MARKED}");
             hints.marks = read(session, MARKED, &sql).await?;
         }
         hints.marked(&[]);
         Ok(hints)
     }
 
-    /// Hides what is wrong: the marks of the release, and after them those that are not in it yet, oldest first.
+    /// Hides what is wrong by the newest mark, of the release or of those that are not in it yet.
     pub fn marked(&mut self, since: &[Mark]) {
+        let since = since.iter().filter_map(Mark::said);
+        let mut all: Vec<Said> = self.marks.iter().cloned().chain(since).collect();
+        all.sort_by_key(|said| said.at);
         self.hidden.clear();
-        for mark in self.marks.iter().chain(since) {
-            match mark.mark {
-                Verdict::Wrong => self.hidden.insert(mark.hint_id.clone()),
-                Verdict::Useful => self.hidden.remove(&mark.hint_id),
+        for said in all {
+            match said.mark {
+                Verdict::Wrong => self.hidden.insert(said.hint_id),
+                Verdict::Useful => self.hidden.remove(&said.hint_id),
             };
         }
     }
@@ -409,15 +429,12 @@ mod tests {
     fn what_is_wrong_is_hidden_until_somebody_finds_it_useful() {
         let mut hints = hints();
         let hazard = fact(About::Hazard, "H1", 0).hint_id();
-        let mark = |said| {
-            Mark::line(&hazard, "990101", said, "2025-12-31T00:00:00Z")
-                .expect("a mark")
-                .0
-        };
-        hints.marked(&[mark(Verdict::Wrong)]);
+        let mark = |said, at| Mark::line(&hazard, "990101", said, at).expect("a mark").0;
+        let (early, late) = ("2025-12-31T00:00:00Z", "2025-12-31T08:00:01+08:00");
+        hints.marked(&[mark(Verdict::Wrong, early)]);
         let told = hints.at(AT, "0201", 0).expect("told");
         assert_eq!(subjects(&told), ["0201", "C1", "S1"]);
-        hints.marked(&[mark(Verdict::Wrong), mark(Verdict::Useful)]);
+        hints.marked(&[mark(Verdict::Useful, late), mark(Verdict::Wrong, early)]);
         assert_eq!(subjects(&hints.at(AT, "0201", 0).expect("told"))[0], "H1");
         assert_eq!(hints.county(&hazard), Some("990101"));
     }

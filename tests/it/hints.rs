@@ -83,7 +83,7 @@ fn what_a_crew_reads_is_short_dated_and_about_the_place() {
     let columns: Vec<&String> = hints[0].as_object().expect("a row").keys().collect();
     assert_eq!(
         columns,
-        ["age_days", "as_of", "fact_on", "hint_id", "households", "kind", "text"]
+        ["hint_id", "kind", "text", "fact_on", "age_days", "households", "as_of"]
     );
     let [lon, lat] = ["lon", "lat"].map(|name| place[name].to_string());
     let (_, page, _) = site.run(&["hints", "--lon", &lon, "--lat", &lat, "--category", "0301"]);

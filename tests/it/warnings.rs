@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::demo;
-use crate::support::{copy, folder, ok, rows, run, text};
+use crate::support::{copy, folder, kills, ok, rows, run, text};
 
 /// A site of its own, a copy of the demonstration city.
 struct Site {
@@ -123,6 +123,39 @@ fn a_warning_is_made_again_to_the_last_digit_until_what_it_was_made_of_is_gone()
         said.contains("mart.citizen_alarm") && said.contains(&format!("version {version}")),
         "{said}"
     );
+}
+
+#[test]
+fn a_thousand_warnings_are_made_again() {
+    if kills() < 100 {
+        println!("skipped: a thousand replays are for the long run (tests/run long)");
+        return;
+    }
+    let site = Site::new();
+    site.edit(
+        "pipelines/rules/surge.toml",
+        &[
+            ("alerts_per_week = 20", "alerts_per_week = 5000"),
+            ("fresh_days = 14", "fresh_days = 200"),
+            ("expires_days = 14", "expires_days = 400"),
+            ("level = 0.9998", "level = 0.05"),
+        ],
+    );
+    site.edit(
+        "sql/warning/surge.sql",
+        &[
+            ("in_range(observed, 5,", "in_range(observed, 2,"),
+            ("d.n >= 5", "d.n >= 2"),
+            ("j.ratio > 1\n", "j.ratio > 0.3\n"),
+        ],
+    );
+    site.ok(&["run"]);
+    for verb in ["optimize", "vacuum"] {
+        site.ok(&["table", verb]);
+    }
+    let (told, differing) = replayed(&site);
+    println!("{told} made again, {differing} differ");
+    assert!(told >= 1_000 && differing == 0, "{told} made again, {differing} differ");
 }
 
 #[test]
