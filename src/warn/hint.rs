@@ -27,6 +27,8 @@ pub const ALARM: &str = "core.alarm";
 
 /// Hints at most: more are not read on the way.
 const MOST: usize = 3;
+/// In place of a county, of what holds in all of them.
+const EVERYWHERE: &str = "all";
 /// Resolution of the cells of facts.
 const CELL: u8 = 9;
 /// Groups whose calls a crew should know of whatever it is called for.
@@ -173,6 +175,13 @@ struct Card {
     points_en: String,
 }
 
+impl Card {
+    /// Another version is another hint.
+    fn hint_id(&self) -> String {
+        named(&["card", &self.category, &self.version.to_string()])
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Group {
     code: String,
@@ -274,8 +283,11 @@ impl Hints {
         self.groups.contains_key(category)
     }
 
-    /// The county of the place that a hint is about, where the facts hold it.
+    /// The county of the place that a hint is about, where the facts hold it; [`EVERYWHERE`] of a card.
     pub fn county(&self, hint_id: &str) -> Option<&str> {
+        if self.cards.values().any(|card| card.hint_id() == hint_id) {
+            return Some(EVERYWHERE);
+        }
         let facts = self.cells.values().flatten();
         let mut facts = facts.filter(|fact| fact.hint_id() == hint_id);
         facts.next().map(|fact| fact.county.as_str())
@@ -313,7 +325,7 @@ impl Hints {
         };
         let first = |about: About| of(about).find(seen).map(hint);
         let card = self.cards.get(category).map(|card| Hint {
-            hint_id: named(&["card", category, &card.version.to_string()]),
+            hint_id: card.hint_id(),
             kind: About::Card,
             text_zh: card.points_zh.clone(),
             text_en: card.points_en.clone(),
@@ -437,5 +449,15 @@ mod tests {
         hints.marked(&[mark(Verdict::Useful, late), mark(Verdict::Wrong, early)]);
         assert_eq!(subjects(&hints.at(AT, "0201", 0).expect("told"))[0], "H1");
         assert_eq!(hints.county(&hazard), Some("990101"));
+        let card = Card {
+            category: "0201".to_owned(),
+            version: 1,
+            points_zh: "要点".to_owned(),
+            points_en: "points".to_owned(),
+        };
+        let of_card = card.hint_id();
+        hints.cards.insert(card.category.clone(), card);
+        assert_eq!(hints.county(&of_card), Some(EVERYWHERE));
+        assert_eq!(hints.county("hint-0"), None);
     }
 }
