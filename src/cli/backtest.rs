@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::array::ArrayRef;
 
 use crate::cli::clock::SystemClock;
 use crate::cli::open::Opened;
@@ -20,11 +18,9 @@ use crate::model::{Models, pinned};
 use crate::pipeline::run::{calendar as site_calendar, parameters};
 use crate::time::{Clock, calendar};
 use crate::warn::backtest::{Backtest, Desk, Ground};
-use crate::warn::table::MOST_ROWS;
+use crate::warn::table::{CATEGORY, groups};
 use crate::warn::truth::{Scored, Truth};
 
-/// The list of categories.
-const CATEGORY: &str = "ref.category";
 /// The column by which a product speaks of cameras.
 const CAMERA: &str = "camera_id";
 
@@ -88,24 +84,6 @@ fn columns(shown: &Backtest, scored: Option<&Scored>) -> Vec<(String, ArrayRef)>
     columns
 }
 
-/// The group of each category, as the release has it.
-async fn groups(opened: &Opened, release: &Release) -> Result<BTreeMap<String, String>> {
-    let bounds = Bounds::from(&opened.site.settings.limits);
-    let session = pinned::session_on(&opened.lake, bounds, release, |name| name == CATEGORY).await?;
-    let sql = format!("SELECT code, category_group FROM {CATEGORY}");
-    let rows = session.query(CATEGORY, &sql, MOST_ROWS).await?;
-    let mut groups = BTreeMap::new();
-    for batch in &rows.batches {
-        let text = |column: usize| cast(batch.column(column), &DataType::Utf8);
-        let (Ok(codes), Ok(of)) = (text(0), text(1)) else {
-            return Err(fail(Kind::Bug, "batch_shape", &[]));
-        };
-        let pairs = codes.as_string::<i32>().iter().zip(of.as_string::<i32>());
-        groups.extend(pairs.filter_map(|(code, of)| Some((code?.to_owned(), of?.to_owned()))));
-    }
-    Ok(groups)
-}
-
 /// Runs a rule again and tells what it would have done; a night does it by itself, and keeps what it needs.
 pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer: &Printer) -> Result<()> {
     let rule = args.rule.as_str();
@@ -160,7 +138,8 @@ pub(super) async fn run(args: &Args, opened: &Opened, release: &Release, printer
                 .map_err(|cause| fail(Kind::Input, "truth_broken", &[&path.display()]).because(cause))?;
             let rule = product.file.warning.as_ref();
             let cameras = rule.is_some_and(|rule| rule.unit.iter().any(|column| column == CAMERA));
-            Some(found.score(&groups(opened, release).await?, cameras, &events, (first, last)))
+            let session = pinned::session_on(&opened.lake, bounds, release, |name| name == CATEGORY).await?;
+            Some(found.score(&groups(&session).await?, cameras, &events, (first, last)))
         }
         None => None,
     };

@@ -11,7 +11,7 @@ use crate::cli::clock::SystemClock;
 use crate::cli::open::{Opened, named};
 use crate::cli::output::{Output, texts};
 use crate::cli::print::Printer;
-use crate::cli::warn::lay;
+use crate::cli::warn::{laid, lay};
 use crate::contract::Contract;
 use crate::engine::{Bounds, Session};
 use crate::error::{Kind, Result, fail, io_error};
@@ -24,7 +24,8 @@ use crate::pipeline::renew::key_check;
 use crate::pipeline::run::calendar as site_calendar;
 use crate::protect::SiteKey;
 use crate::time::{Clock, rfc3339};
-use crate::warn::hint::{ALARM, CARD, CATEGORY, FACT, Hints, INBOX, MARKED, Mark, Told, Verdict, cell_of};
+use crate::warn::hint::{ALARM, CARD, FACT, Hints, INBOX, MARKED, Mark, Told, Verdict, cell_of};
+use crate::warn::table::{CATEGORY, read};
 
 /// Facts about a place, given with an order
 #[derive(Debug, clap::Args)]
@@ -128,8 +129,13 @@ struct Desk<'a> {
     read: Option<std::time::SystemTime>,
 }
 
-/// How long a hint holds, seconds.
-const HOLDS: i64 = 24 * 3_600;
+/// How long a hint holds, microseconds.
+const HOLDS: i64 = 24 * 3_600_000_000;
+
+/// Until when what is told now may be read.
+fn valid_until() -> String {
+    rfc3339(SystemClock.now() + HOLDS)
+}
 
 pub(super) async fn run(args: &Args, site: &Path, printer: &Printer) -> Result<()> {
     let opened = Opened::at(site)?;
@@ -201,15 +207,7 @@ impl<'a> Desk<'a> {
         if self.read == Some(changed) {
             return Ok(());
         }
-        let mut marks: Vec<Mark> = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(|cause| io_error(&folder, &cause))? {
-            let path = entry.map_err(|cause| io_error(&folder, &cause))?.path();
-            if path.extension().is_some_and(|ending| ending == "ndjson") {
-                let text = std::fs::read_to_string(&path).map_err(|cause| io_error(&path, &cause))?;
-                // a line that is no mark is told by whoever reads the file for good
-                marks.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
-            }
-        }
+        let marks: Vec<Mark> = laid(&folder)?;
         self.hints.marked(&marks);
         self.read = Some(changed);
         Ok(())
@@ -250,7 +248,7 @@ impl<'a> Desk<'a> {
             category: String,
         }
         let sql = format!("SELECT lon, lat, category FROM {ALARM} WHERE alarm_id = {token}");
-        let found: Vec<Call> = crate::warn::hint::read(&self.session, ALARM, &sql).await?;
+        let found: Vec<Call> = read(&self.session, ALARM, &sql).await?;
         let call = found.into_iter().next();
         let call = call.ok_or_else(|| fail(Kind::Missing, "hint_alarm_unknown", &[]).hint("hint_alarm_hint", &[]))?;
         match (call.lon, call.lat) {
@@ -309,7 +307,7 @@ async fn pipe(mut desk: Desk<'_>, printer: &Printer) -> Result<()> {
                 told += answer.hints.len();
                 serde_json::to_string(&Answer {
                     told: answer,
-                    valid_until: rfc3339(SystemClock.now() + HOLDS * 1_000_000),
+                    valid_until: valid_until(),
                     caution: printer.words("hint_caution", &[]),
                 })
             }
@@ -369,7 +367,6 @@ fn print(told: &Told, args: &Args, printer: &Printer) -> Result<()> {
         say(aged);
     }
     say(printer.words("hint_caution", &[]));
-    let until = rfc3339(SystemClock.now() + HOLDS * 1_000_000);
-    say(printer.words("hint_until", &[&until]));
+    say(printer.words("hint_until", &[&valid_until()]));
     printer.data(&page)
 }

@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use chrono::DateTime;
+use serde::de::DeserializeOwned;
 
 use crate::audit::Entry;
 use crate::cli::audit::Deed;
@@ -359,21 +360,11 @@ fn own(opened: &Opened, raised: &[Raised]) -> Result<RecordBatch> {
     let folders = outboxes.flat_map(|folder| [folder.join(SENT), folder]);
     let mut actions: Vec<Action> = Vec::new();
     for folder in folders.chain([opened.site.path(INBOX)]) {
-        let entries = match std::fs::read_dir(&folder) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
-            entries => entries.map_err(|cause| io_error(&folder, &cause))?,
-        };
-        for entry in entries {
-            let path = entry.map_err(|cause| io_error(&folder, &cause))?.path();
-            if path.extension().is_some_and(|ending| ending == "ndjson") {
-                let text = std::fs::read_to_string(&path).map_err(|cause| io_error(&path, &cause))?;
-                // a line that is no action is told by whoever reads the file for good
-                let read = text
-                    .lines()
-                    .filter_map(|line| serde_json::from_str::<Action>(line).ok());
-                actions.extend(read.filter(|action| DateTime::parse_from_rfc3339(&action.acted_at).is_ok()));
-            }
-        }
+        let read: Vec<Action> = laid(&folder)?;
+        actions.extend(
+            read.into_iter()
+                .filter(|action| DateTime::parse_from_rfc3339(&action.acted_at).is_ok()),
+        );
     }
     let word =
         |of: fn(&Action) -> Option<String>| -> ArrayRef { Arc::new(actions.iter().map(of).collect::<StringArray>()) };
@@ -446,6 +437,24 @@ async fn county(session: &Session, table: &str, warning: &str) -> Result<Option<
     let sql = format!("SELECT county FROM {table} WHERE warning_id = '{name}' AND county IS NOT NULL LIMIT 1");
     let found = session.query("warn", &sql, 1).await?;
     Ok(cells(&found)?.into_iter().flatten().next())
+}
+
+/// What lies in the files of a folder, a line each; nothing where there is no folder.
+pub(super) fn laid<L: DeserializeOwned>(folder: &Path) -> Result<Vec<L>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|cause| io_error(folder, &cause))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|cause| io_error(folder, &cause))?.path();
+        if path.extension().is_some_and(|ending| ending == "ndjson") {
+            let text = std::fs::read_to_string(&path).map_err(|cause| io_error(&path, &cause))?;
+            // a line that is none is told by whoever reads the file for good
+            found.extend(text.lines().filter_map(|line| serde_json::from_str::<L>(line).ok()));
+        }
+    }
+    Ok(found)
 }
 
 /// Writes a file whole or not at all.

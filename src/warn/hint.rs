@@ -10,14 +10,12 @@ use crate::error::{Kind, Result, fail};
 use crate::lake::digest::hex;
 use crate::place::cell;
 use crate::time::calendar;
-use crate::warn::table::{MOST_ROWS, lines};
+use crate::warn::table::{groups, read};
 
 /// The facts of all cells.
 pub const FACT: &str = "risk.place_hint";
 /// What to keep in mind, by category.
 pub const CARD: &str = "ref.procedure_card";
-/// The groups of categories.
-pub const CATEGORY: &str = "ref.category";
 /// What crews said.
 pub const MARKED: &str = "core.hint_mark";
 /// The folder of a site in which marks lie, until they are read.
@@ -182,12 +180,6 @@ impl Card {
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct Group {
-    code: String,
-    category_group: String,
-}
-
 /// A hint as a crew reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hint {
@@ -250,12 +242,7 @@ impl Hints {
         let sql = format!("SELECT category, version, points_zh, points_en FROM {CARD}");
         let cards = read::<Card>(session, CARD, &sql).await?;
         hints.cards = cards.into_iter().map(|card| (card.category.clone(), card)).collect();
-        let sql = format!("SELECT code, category_group FROM {CATEGORY}");
-        let groups = read::<Group>(session, CATEGORY, &sql).await?;
-        hints.groups = groups
-            .into_iter()
-            .map(|group| (group.code, group.category_group))
-            .collect();
+        hints.groups = groups(session).await?;
         if marked {
             let sql = format!("SELECT hint_id, mark, arrow_cast(marked_at, 'Int64') AS at FROM {MARKED}");
             hints.marks = read(session, MARKED, &sql).await?;
@@ -361,14 +348,6 @@ impl Hints {
 /// `Input` for what is no place.
 pub fn cell_of(lon: f64, lat: f64) -> Result<i64> {
     cell::cell(lon, lat, CELL).ok_or_else(|| fail(Kind::Input, "hint_place_wrong", &[&lon, &lat]))
-}
-
-/// The rows of a question.
-///
-/// # Errors
-/// As the table cannot be read.
-pub async fn read<L: serde::de::DeserializeOwned>(session: &Session, name: &str, sql: &str) -> Result<Vec<L>> {
-    lines(&session.query(name, sql, MOST_ROWS).await?.batches)
 }
 
 #[cfg(test)]

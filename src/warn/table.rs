@@ -31,6 +31,8 @@ pub const WARNING: &str = "ops.warning";
 pub const RECEIPT: &str = "ops.receipt";
 /// What products showed when they were run again.
 pub const BACKTEST: &str = "ops.backtest";
+/// The list of categories.
+pub const CATEGORY: &str = "ref.category";
 /// Events of one product, or rows of its model, at most: more than a century of the largest budget.
 pub const MOST_ROWS: usize = 1_000_000;
 
@@ -157,11 +159,37 @@ fn batch<L: Serialize>(schema: Arc<Schema>, lines: &[L]) -> Result<RecordBatch> 
 }
 
 /// Rows as lines.
-pub(super) fn lines<L: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<L>> {
+fn lines<L: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<L>> {
     let text = json_lines(batches)?;
     text.lines()
         .map(|line| serde_json::from_str(line).map_err(broken))
         .collect()
+}
+
+/// The rows of a question.
+///
+/// # Errors
+/// As the table cannot be read.
+pub async fn read<L: DeserializeOwned>(session: &Session, name: &str, sql: &str) -> Result<Vec<L>> {
+    lines(&session.query(name, sql, MOST_ROWS).await?.batches)
+}
+
+/// The group of each category.
+///
+/// # Errors
+/// As the table cannot be read.
+pub async fn groups(session: &Session) -> Result<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Group {
+        code: String,
+        category_group: String,
+    }
+    let sql = format!("SELECT code, category_group FROM {CATEGORY}");
+    let groups = read::<Group>(session, CATEGORY, &sql).await?;
+    Ok(groups
+        .into_iter()
+        .map(|group| (group.code, group.category_group))
+        .collect())
 }
 
 impl Line {
