@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """How long a place hint takes, with the release open, over random calls of a city.
 
-    benches/hints.py target/release/fenghuo SITE [--calls 10000]
+    benches/hints.py target/release/fenghuo SITE [--calls 10000] [--numbers FILE]
 
 One process (`hints --pipe`) is asked one question after the other; a time is from writing a question to having read its
-answer. Calls are drawn by a fixed seed from those of the newest year with a position. Prints Markdown with the cold command beside.
+answer. Calls are drawn by a fixed seed from those with a position; with --numbers they are asked for by the number of their record, as
+many as the file has lines: `{"alarm": "...", "contract": "..."}` each, or bare numbers. Prints Markdown with the cold command beside.
 """
 import argparse, csv, io, json, random, subprocess, time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("program"); parser.add_argument("site")
 parser.add_argument("--calls", type=int, default=10_000)
+parser.add_argument("--numbers")
 args = parser.parse_args()
 said = subprocess.run([args.program, "--site", args.site, "query", "--output", "csv",
                        "SELECT lon, lat, category FROM mart.citizen_alarm WHERE cell IS NOT NULL ORDER BY md5(CAST(alarm_id AS VARCHAR)) "
@@ -23,15 +25,22 @@ def seconds(command):
     subprocess.run(command, capture_output=True, check=True)
     return time.perf_counter() - start
 
+def question(call):
+    return json.dumps({"lon": float(call["lon"]), "lat": float(call["lat"]), "category": call["category"]})
+
+questions = [question(call) for call in calls]
+if args.numbers:
+    lines = [line.strip() for line in open(args.numbers) if line.strip()]
+    questions = [line if line.startswith("{") else json.dumps({"alarm": line}) for line in lines]
+    random.Random(1).shuffle(questions)
 one = calls[0]
 cold = sorted(seconds([args.program, "--site", args.site, "hints", "--lon", one["lon"], "--lat", one["lat"], "--category", one["category"]])
               for _ in range(5))
 start = time.perf_counter()
 with subprocess.Popen([args.program, "--site", args.site, "--quiet", "hints", "--pipe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                       text=True, bufsize=1) as pipe:
-    times, lines, opened = [], 0, None
-    for call in calls:
-        question = json.dumps({"lon": float(call["lon"]), "lat": float(call["lat"]), "category": call["category"]})
+    times, told, unknown, opened = [], 0, 0, None
+    for question in questions:
         asked = time.perf_counter()
         pipe.stdin.write(question + "\n"); pipe.stdin.flush()
         answer = json.loads(pipe.stdout.readline())
@@ -40,9 +49,10 @@ with subprocess.Popen([args.program, "--site", args.site, "--quiet", "hints", "-
             opened = time.perf_counter() - start  # the first waits for the release
         else:
             times.append(took)
-        lines += len(answer["hints"])
+        told += len(answer.get("hints", []))
+        unknown += "error" in answer
     pipe.stdin.close()
 times.sort()
-print(f"{len(calls)} calls, {lines / len(calls):.2f} hints each; release open after {opened:.2f} s.\n")
+print(f"{len(questions)} calls, {told / len(questions):.2f} hints each, {unknown} without a position; release open after {opened:.2f} s.\n")
 print("| p50 | p99 | most | cold command, median of 5 |\n|---|---|---|---|")
 print(f"| {1e3 * times[len(times) // 2]:.2f} ms | {1e3 * times[int(len(times) * .99)]:.2f} ms | {1e3 * times[-1]:.1f} ms | {cold[2]:.2f} s |")

@@ -111,8 +111,10 @@ const CHAINS: [i32; 6] = [2, 30, 62, 98, 135, 170];
 const ACCIDENTS: [i32; 2] = [33, 110];
 const ASSEMBLY: i32 = 58;
 const MERGER: i32 = 150;
-/// Days before the last within which everything is planted, in a city that is long enough.
+/// Days before the end of a year within which all of its events are planted, in a city that is long enough.
 const HORIZON: i32 = 200;
+/// Days from the end of one such year to that of the next.
+const YEAR: i32 = 365;
 
 /// Chooses sites so that no street holds two planted events.
 struct Planter<'a> {
@@ -122,6 +124,7 @@ struct Planter<'a> {
     taken: Vec<usize>,
     turn: usize,
     first_day: i32,
+    /// The last day of the year that is planted.
     last_day: i32,
 }
 
@@ -171,6 +174,7 @@ impl Planter<'_> {
         }
     }
 
+    /// The events of one year, those of the last days first.
     fn events(&mut self) -> Vec<Planting> {
         let mut all = Vec::new();
         // the most recent of a kind is the first of its sizes, so that the night's verdict does not hang on the seed
@@ -263,11 +267,16 @@ impl Planted {
             first_day,
             last_day,
         };
-        let plantings = planter.events();
-        Self {
-            merged: planter.merged(),
-            plantings,
+        let mut plantings = planter.events();
+        let merged = planter.merged();
+        planter.taken.extend([merged.from_street, merged.into_street]);
+        // what is planted in the years before leaves what is planted in the last as it is
+        let ends = (1..(last_day - first_day + 1) / YEAR).map(|year| last_day - year * YEAR);
+        for end in ends {
+            planter.last_day = end;
+            plantings.extend(planter.events());
         }
+        Self { merged, plantings }
     }
 }
 
@@ -311,6 +320,25 @@ mod tests {
                     .any(|planting| planting.shape == Shape::Surge && planting.span().1 >= 20_451)
             );
         }
+    }
+
+    #[test]
+    fn every_year_has_its_events() {
+        let gazetteer = Gazetteer::build(7);
+        let (year, three) = (
+            Planted::build(7, &gazetteer, 20_088, 20_453),
+            Planted::build(7, &gazetteer, 19_358, 20_453),
+        );
+        let of = |planted: &Planted, back: i32| {
+            let end = 20_453 - back * YEAR;
+            let within = |planting: &&Planting| (end - 220..=end + 1).contains(&planting.span().1);
+            planted.plantings.iter().filter(within).count()
+        };
+        assert_eq!([of(&three, 0), of(&three, 1), of(&three, 2)], [of(&year, 0); 3]);
+        assert_eq!(year.plantings.len(), of(&year, 0));
+        let merged = &three.merged;
+        let in_merged = |planting: &&Planting| [merged.from_street, merged.into_street].contains(&planting.street);
+        assert_eq!(three.plantings.iter().filter(in_merged).count(), 0);
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Seed of the city
     #[arg(long, default_value_t = 1, env = "FENGHUO_SEED")]
     seed: u64,
+    /// Days over which its calls are spread; else a year, or three from half of medium on
+    #[arg(long, env = "FENGHUO_DAYS", value_parser = clap::value_parser!(u32).range(1..=3_660))]
+    days: Option<u32>,
     /// Write the city's source files and its site, and run nothing
     #[arg(long, env = "FENGHUO_SOURCES_ONLY", value_parser = clap::builder::FalseyValueParser::new())]
     sources_only: bool,
@@ -61,22 +64,25 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Result<()> {
 }
 
 fn plan(args: &Args) -> Result<CityPlan> {
-    match args.scale.as_str() {
-        "small" => Ok(CityPlan::small(args.seed)),
-        "medium" => Ok(CityPlan::medium(args.seed)),
-        "large" => Ok(CityPlan::large(args.seed)),
+    let mut plan = match args.scale.as_str() {
+        "small" => CityPlan::small(args.seed),
+        "medium" => CityPlan::medium(args.seed),
+        "large" => CityPlan::large(args.seed),
         factor => match factor.parse::<f64>() {
-            Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(CityPlan::scaled(args.seed, factor)),
-            _ => Err(fail(Kind::Input, "demo_scale", &[&factor])),
+            Ok(factor) if factor.is_finite() && factor > 0.0 => CityPlan::scaled(args.seed, factor),
+            _ => return Err(fail(Kind::Input, "demo_scale", &[&factor])),
         },
-    }
+    };
+    plan.days = args.days.unwrap_or(plan.days);
+    Ok(plan)
 }
 
-/// A folder holds one city; another seed or scale would mix two.
+/// A folder holds one city; another seed, scale or span would mix two.
 fn same_city(dir: &Path, plan: &CityPlan) -> Result<()> {
     let truth = score::read_truth(&dir.join(TRUTH_FILE))?;
     let number = |key: &str| truth["plan"][key].as_u64();
     let same = truth["seed"].as_u64() == Some(plan.seed)
+        && number("days") == Some(u64::from(plan.days))
         && number("alarms") == Some(plan.alarms)
         && number("clips") == Some(plan.clips)
         && number("residents") == Some(plan.residents);

@@ -24,8 +24,9 @@ use crate::pipeline::renew::key_check;
 use crate::pipeline::run::calendar as site_calendar;
 use crate::protect::SiteKey;
 use crate::time::{Clock, rfc3339};
+use crate::warn::call::{Calls, look_up};
 use crate::warn::hint::{ALARM, CARD, FACT, Hints, INBOX, MARKED, Mark, Told, Verdict, cell_of};
-use crate::warn::table::{CATEGORY, read};
+use crate::warn::table::CATEGORY;
 
 /// Facts about a place, given with an order
 #[derive(Debug, clap::Args)]
@@ -125,6 +126,8 @@ struct Desk<'a> {
     today: i32,
     /// The key and the contracts, where calls are asked for by number.
     key: Option<(SiteKey, Vec<Contract>)>,
+    /// The newest calls, where one is asked for after the other.
+    calls: Option<Calls>,
     /// When the folder of marks was read.
     read: Option<std::time::SystemTime>,
 }
@@ -190,6 +193,7 @@ impl<'a> Desk<'a> {
             hints,
             today: today.map_or(i32::MAX, |(day, _)| day),
             key: None,
+            calls: None,
             read: None,
         };
         desk.refresh()?;
@@ -216,45 +220,44 @@ impl<'a> Desk<'a> {
     /// Answers a question.
     async fn answer(&mut self, question: Question) -> Result<Told> {
         self.refresh()?;
-        let (at, category) = match question {
-            Question::Place { lon, lat, category } => ((lon, lat), category),
+        let (cell, category) = match question {
+            Question::Place { lon, lat, category } => (cell_of(lon, lat)?, category),
             Question::Alarm { alarm, contract } => self.call(&alarm, &contract).await?,
         };
         if !self.hints.knows(&category) {
             return Err(fail(Kind::Input, "hint_category", &[&category]));
         }
-        self.hints.at(at, &category, self.today)
+        Ok(self.hints.at(cell, &category, self.today))
     }
 
-    /// Where a call came from and what it is about, by the number of its record.
-    async fn call(&mut self, number: &str, contract: &str) -> Result<((f64, f64), String)> {
+    /// The key and the contracts by which calls are found.
+    fn by_number(&mut self) -> Result<&(SiteKey, Vec<Contract>)> {
         if self.key.is_none() {
             let key = self.opened.key()?;
             // under another key nothing would be found
             self.opened.lake.same_key(key_check(&key))?;
             self.key = Some((key, contracts(&self.opened.site)?));
         }
-        let Some((key, contracts)) = &self.key else {
-            return Err(fail(Kind::Bug, "batch_shape", &[]));
-        };
-        let document = erase::document(&self.opened.run(key)?, named(contracts, contract)?, number)?;
+        self.key.as_ref().ok_or_else(|| fail(Kind::Bug, "batch_shape", &[]))
+    }
+
+    /// The cell from which a call came and what it is about, by the number of its record.
+    async fn call(&mut self, number: &str, contract: &str) -> Result<(i64, String)> {
+        let opened = self.opened;
+        let (key, contracts) = self.by_number()?;
+        let document = erase::document(&opened.run(key)?, named(contracts, contract)?, number)?;
         let Document::Document { token, .. } = document else {
             return Err(fail(Kind::Bug, "batch_shape", &[]));
         };
-        #[derive(Deserialize)]
-        struct Call {
-            lon: Option<f64>,
-            lat: Option<f64>,
-            category: String,
-        }
-        let sql = format!("SELECT lon, lat, category FROM {ALARM} WHERE alarm_id = {token}");
-        let found: Vec<Call> = read(&self.session, ALARM, &sql).await?;
-        let call = found.into_iter().next();
+        let call = match &self.calls {
+            Some(calls) => calls.find(&self.session, token).await?,
+            None => look_up(&self.session, token).await?,
+        };
         let call = call.ok_or_else(|| fail(Kind::Missing, "hint_alarm_unknown", &[]).hint("hint_alarm_hint", &[]))?;
-        match (call.lon, call.lat) {
-            (Some(lon), Some(lat)) => Ok(((lon, lat), call.category)),
-            _ => Err(fail(Kind::Missing, "hint_no_position", &[&call.category])),
-        }
+        let cell = call
+            .cell
+            .ok_or_else(|| fail(Kind::Missing, "hint_no_position", &[&call.category]))?;
+        Ok((cell, call.category))
     }
 
     /// Lays a mark down where the next night reads it; it counts at once.
@@ -281,6 +284,7 @@ impl<'a> Desk<'a> {
 /// Answers questions until the standard input ends; a bad one is answered as well.
 async fn pipe(mut desk: Desk<'_>, printer: &Printer) -> Result<()> {
     let deed = Deed::begin(desk.opened, vec![question_entry(&desk)])?;
+    desk.calls = Some(Calls::load(&desk.session, desk.opened.site.settings.limits.hint_calls).await?);
     let mut told = 0;
     loop {
         let read = tokio::task::spawn_blocking(|| {

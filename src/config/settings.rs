@@ -123,6 +123,8 @@ pub struct Limits {
     pub resend_rows: usize,
     /// Share of a file's earlier rows, percent, that may vanish when it is replaced unattended.
     pub vanished_percent: usize,
+    /// Newest calls that a process of hints holds ready by number, 24 bytes each; older ones are looked up.
+    pub hint_calls: usize,
     /// Days for which what a warning was made of is held.
     pub replay_days: u16,
     /// Seconds to wait for the site lease.

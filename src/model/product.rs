@@ -117,6 +117,30 @@ pub struct Card {
     pub ends: String,
 }
 
+/// A decision about a product, with an end: after it, it is looked into again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// The office that decided; a position, no person.
+    pub by: String,
+    /// The first day on which it holds, `YYYY-MM-DD`.
+    pub first: String,
+    /// The last.
+    pub until: String,
+    /// Why, Chinese.
+    pub reason_zh: String,
+    /// The same in English.
+    pub reason_en: String,
+}
+
+impl Decision {
+    /// Whether it holds on a day, days since 1970-01-01.
+    pub fn holds(&self, today: i32) -> bool {
+        let [first, until] = [&self.first, &self.until].map(|day| calendar::day(day));
+        first.is_some_and(|first| first <= today) && until.is_some_and(|until| today <= until)
+    }
+}
+
 /// A product as a person writes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +169,12 @@ pub struct ProductFile {
     /// What it has to show before it warns.
     #[serde(default)]
     pub gate: Option<Gate>,
+    /// Who decided that it warns of nothing for a while.
+    #[serde(default)]
+    pub suspended: Option<Decision>,
+    /// Who decided that it warns although its false alarms weigh on some areas more than on others.
+    #[serde(default)]
+    pub signed: Option<Decision>,
     /// Values of `$name` in its SELECT.
     #[serde(default)]
     pub parameters: Parameters,
@@ -237,6 +267,30 @@ fn check(source: &SiteFile, file: &ProductFile, problems: &mut Vec<Problem>) {
     }
     if calendar::day(&file.card.ends).is_none() {
         wrong("ends", Message::new("not_a_day", &[&file.card.ends]));
+    }
+    for (table, decision) in [("suspended", &file.suspended), ("signed", &file.signed)] {
+        let Some(decision) = decision else { continue };
+        if file.warning.is_none() {
+            wrong(table, Message::new("product_decides_nothing", &[&table, &file.model]));
+        }
+        let Decision {
+            by,
+            first,
+            until,
+            reason_zh,
+            reason_en,
+        } = decision;
+        for (key, said) in [("by", by), ("reason_zh", reason_zh), ("reason_en", reason_en)] {
+            if said.trim().is_empty() {
+                wrong(key, Message::new("share_says_nothing", &[&key]));
+            }
+        }
+        match (calendar::day(first), calendar::day(until)) {
+            (Some(from), Some(to)) if from <= to => {}
+            (Some(_), Some(_)) => wrong("until", Message::new("days_reversed", &[first, until])),
+            (None, _) => wrong("first", Message::new("not_a_day", &[first])),
+            (_, None) => wrong("until", Message::new("not_a_day", &[until])),
+        }
     }
     let Some(warning) = &file.warning else {
         if file.model.starts_with("warning.") {

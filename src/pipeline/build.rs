@@ -21,6 +21,7 @@ use crate::pipeline::plan::{Plan, Reason, Step, is_source, tables};
 use crate::pipeline::record::Record;
 use crate::pipeline::run::{Outcome, Request, Run, Watch, calendar, parameters, unknown_origin};
 use crate::share::{Published, Publisher, Share};
+use crate::warn::table::WARNING;
 
 /// What the models of a run came to.
 #[derive(Debug)]
@@ -141,15 +142,22 @@ impl Run<'_> {
             outcome,
             watch,
         };
-        for (name, step) in &plan.steps {
-            if let Some(model) = models.get(name) {
-                building.step(&mut builder, model, step).await?;
-            }
-        }
-        building.files().await?;
+        let (early, late) = plan.steps.split_at(plan.before_warnings);
+        building.steps(&mut builder, early).await?;
+        let is_late =
+            |input: &String| input == WARNING || late.iter().any(|(name, _)| name == check::plain_name(input));
+        let (after, before): (Vec<_>, Vec<_>) = models.checks.iter().partition(|file| file.inputs.iter().any(is_late));
+        building.files(&before).await?;
         // an environment is a trial: it warns nobody, and nothing leaves it
-        if self.lake.environment().is_none() {
+        let is_trial = self.lake.environment().is_some();
+        if !is_trial {
             building.warnings().await?;
+        }
+        building.steps(&mut builder, late).await?;
+        if !after.is_empty() {
+            building.files(&after).await?;
+        }
+        if !is_trial {
             let wanted: Vec<&Share> = shares.iter().filter(|share| definition.shares(&share.name)).collect();
             building.shares(&builder, &wanted).await?;
         }
@@ -158,6 +166,19 @@ impl Run<'_> {
 }
 
 impl Building<'_, '_> {
+    async fn steps(&mut self, builder: &mut Builder<'_>, steps: &[(String, Step)]) -> Result<()> {
+        let models = self.models;
+        for (name, step) in steps {
+            let Some(model) = models.get(name) else { continue };
+            let reads = model.inputs.iter().any(|input| input == WARNING);
+            match reads && !self.built.tables.contains_key(WARNING) {
+                true => self.step(builder, model, &Step::Off(WARNING.to_owned())).await?,
+                false => self.step(builder, model, step).await?,
+            }
+        }
+        Ok(())
+    }
+
     async fn step(&mut self, builder: &mut Builder<'_>, model: &Model, step: &Step) -> Result<()> {
         let name = &model.name;
         if let Step::Off(input) = step {
@@ -466,9 +487,9 @@ impl Building<'_, '_> {
 
     /// The checks over several tables; a failed one holds the models built now that it reads, and all
     /// that is built on them.
-    async fn files(&mut self) -> Result<()> {
+    async fn files(&mut self, checks: &[&CheckFile]) -> Result<()> {
         let (mut failed, mut total): (Vec<&CheckFile>, u64) = (Vec::new(), 0);
-        for file in &self.models.checks {
+        for &file in checks {
             let mut there = true;
             for input in &file.inputs {
                 there &= match check::plain_name(input) {

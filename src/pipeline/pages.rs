@@ -13,6 +13,7 @@ use crate::error::{Result, io_error};
 use crate::lake::{Lake, Release};
 use crate::message::{Language, Message};
 use crate::model::pinned;
+use crate::model::product::{Decision, ProductFile, products};
 use crate::pipeline::run;
 use crate::pipeline::waiver::{Waiver, waivers};
 use crate::time::calendar;
@@ -43,6 +44,7 @@ pub async fn render(site: &Site, lake: &Lake, name: &str, release: &Release, con
         notes: environment_note(lake)
             .chain(origin_notes(contracts))
             .chain(held_notes(release))
+            .chain(decision_notes(site, made)?)
             .chain(pulled_notes(release))
             .chain(late_notes(&session, release, (&waivers(site, contracts)?, made), limits.query_rows).await?)
             .collect(),
@@ -78,6 +80,30 @@ fn environment_note(lake: &Lake) -> impl Iterator<Item = [String; 2]> {
 /// Rows older than the release are said to be.
 fn held_notes(release: &Release) -> impl Iterator<Item = [String; 2]> {
     release.held.keys().map(|model| note("note_held", &[model]))
+}
+
+/// What somebody decided about a product is on every page while it holds.
+fn decision_notes(site: &Site, made: i32) -> Result<impl Iterator<Item = [String; 2]>> {
+    let mut notes = Vec::new();
+    for product in products(site, &mut Vec::new())? {
+        let ProductFile {
+            suspended,
+            signed,
+            title_zh,
+            title_en,
+            ..
+        } = &product.file;
+        for (key, decision) in [("note_suspended", suspended), ("note_signed", signed)] {
+            let Some(decision) = decision.as_ref().filter(|decision| decision.holds(made)) else {
+                continue;
+            };
+            let Decision { by, until, .. } = decision;
+            let zh = Message::new(key, &[title_zh, by, until, &decision.reason_zh]);
+            let en = Message::new(key, &[title_en, by, until, &decision.reason_en]);
+            notes.push([zh.in_language(Language::Chinese), en.in_language(Language::English)]);
+        }
+    }
+    Ok(notes.into_iter())
 }
 
 /// What comes from elsewhere says from when it is.

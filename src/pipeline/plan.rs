@@ -8,6 +8,7 @@ use crate::lake::{Lake, Release, ReleaseTable, Table, Touched};
 use crate::model::load::Model;
 use crate::model::{Models, boundary};
 use crate::pipeline::dirt::{Dirt, Ground};
+use crate::warn::table::{ACTION, WARNING};
 
 /// Why a model is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +35,10 @@ pub enum Step {
 /// The models of a run with what becomes of them, in build order.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Model name and step.
+    /// Model name and step; those that read warnings come last.
     pub steps: Vec<(String, Step)>,
+    /// How many of them are built before a run warns.
+    pub before_warnings: usize,
 }
 
 /// The tables that ingest and runs fill, as they stand; those without rows are absent.
@@ -101,12 +104,16 @@ impl Plan {
     ) -> Plan {
         let mut steps: Vec<(String, Step)> = Vec::new();
         let mut due: BTreeMap<String, Step> = BTreeMap::new();
-        for model in models.ordered.iter().filter(|model| builds(&model.name)) {
+        let wanted = models.ordered.iter().filter(|model| builds(&model.name));
+        let (late, early): (Vec<&Model>, Vec<&Model>) =
+            wanted.partition(|model| models.behind(model).outside.contains(WARNING));
+        let before_warnings = early.len();
+        for model in early.into_iter().chain(late) {
             let step = step(model, &due, sources, unread, unknown_origin, last, parameters);
             due.insert(model.name.clone(), step.clone());
             steps.push((model.name.clone(), step));
         }
-        Plan { steps }
+        Plan { steps, before_warnings }
     }
 }
 
@@ -213,7 +220,8 @@ fn step(
         if let Some(Step::Off(reason)) = due.get(input) {
             return Step::Off(reason.clone());
         }
-        if is_source(input) && !sources.contains_key(input) && !unread.contains(input) {
+        // the run itself makes the table of warnings, and adds to it
+        if is_source(input) && !sources.contains_key(input) && !unread.contains(input) && input != WARNING {
             return Step::Off(input.clone());
         }
         // a model outside this run that is not in the release either
@@ -230,7 +238,12 @@ fn step(
         return Step::Build(Reason::Changed);
     }
     for input in &model.inputs {
-        let rebuilt = matches!(due.get(input), Some(Step::Build(_)));
+        let builds = |step: Option<&Step>| matches!(step, Some(Step::Build(_)));
+        let warns = |name: &String| name.starts_with("warning.") || name == ACTION;
+        let rebuilt = match input.as_str() {
+            WARNING => due.iter().any(|(name, step)| warns(name) && builds(Some(step))),
+            _ => builds(due.get(input)),
+        };
         // an input outside this pipeline may have been rebuilt by another one
         let now = sources.get(input).or_else(|| last?.tables.get(input));
         let moved = unread.contains(input) || now.is_some_and(|now| entry.inputs.get(input) != Some(&now.state()));

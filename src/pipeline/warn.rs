@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
+
 use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::lake::{Commit, Pin, ReleaseTable, Table};
 use crate::message::{Language, Message};
-use crate::model::{Model, Product};
+use crate::model::{Model, Product, pinned};
 use crate::pipeline::build::Building;
 use crate::pipeline::plan::standing;
 use crate::pipeline::run::calendar;
@@ -15,6 +17,8 @@ use crate::warn::backtest::{self, Backtest, Desk, Ground};
 use crate::warn::life::{Event, Life, Step};
 use crate::warn::table::{self, MOST_ROWS, Receipt};
 
+/// How the false alarms of products weigh on areas.
+const DISPARITY: &str = "indicator.disparity";
 /// Whose pins hold what a warning was made of.
 const OWNER: &str = "warnings";
 
@@ -65,6 +69,8 @@ impl Building<'_, '_> {
                 }
             }
         }
+        let commit = Commit::of(&self.run.run_id, self.record.fence(), String::new());
+        table::born(self.run.lake, &commit).await?;
         for name in [table::WARNING, table::RECEIPT, table::BACKTEST] {
             if let Some(table) = self.run.lake.table(name).await? {
                 self.session
@@ -88,6 +94,15 @@ impl Building<'_, '_> {
                 "gate_ended",
                 &[&product.name, &product.file.card.ends],
             )));
+        }
+        if let Some(word) = product.file.suspended.as_ref().filter(|word| word.holds(today)) {
+            let args: [&dyn std::fmt::Display; 3] = [&product.name, &word.by, &word.until];
+            return Ok(Some(Message::new("gate_suspended", &args)));
+        }
+        if !product.file.signed.as_ref().is_some_and(|word| word.holds(today))
+            && let Some(why) = self.disparity(&product.name).await?
+        {
+            return Ok(Some(why));
         }
         let basis = backtest::basis(self.models, model, product, &self.parameters);
         let kept = table::kept(lake, bounds, &product.name, &basis).await?;
@@ -125,6 +140,33 @@ impl Building<'_, '_> {
         Ok(backtest::refused(product, rule, &shown))
     }
 
+    /// Why a product needs a signature, by the disparity of its false alarms as the last night told it.
+    async fn disparity(&self, rule: &str) -> Result<Option<Message>> {
+        #[derive(Deserialize)]
+        struct Row {
+            ratio: Option<f64>,
+            lower: f64,
+            upper: Option<f64>,
+        }
+        let last = self.built.last.as_ref().and_then(|last| last.tables.get(DISPARITY));
+        let Some(entry) = last else { return Ok(None) };
+        let table = self
+            .run
+            .lake
+            .table_at(DISPARITY, &entry.location, entry.version)
+            .await?;
+        let session = pinned::on(Bounds::from(&self.run.site.settings.limits), &[&table]).await?;
+        let rule = rule.replace('\'', "''");
+        let sql = format!("SELECT ratio, lower, upper FROM {DISPARITY} WHERE needs_signature AND rule = '{rule}'");
+        let row = table::read::<Row>(&session, DISPARITY, &sql).await?.pop();
+        let shown = |number: Option<f64>| number.map_or_else(|| "∞".to_owned(), |number| format!("{number:.2}"));
+        Ok(row.map(|row| {
+            let (ratio, upper) = (shown(row.ratio), shown(row.upper));
+            let args: [&dyn std::fmt::Display; 4] = [&rule, &ratio, &shown(Some(row.lower)), &upper];
+            Message::new("gate_disparity", &args)
+        }))
+    }
+
     /// The business day of the run's clock.
     fn clock_day(&self) -> Result<i32> {
         let day = calendar(self.run.site)?.day_and_hour(self.run.clock.now());
@@ -145,7 +187,7 @@ impl Building<'_, '_> {
             return Ok(Vec::new());
         };
         let names: BTreeSet<&str> = known.iter().map(|event| event.event_id.as_str()).collect();
-        if let Some(done) = self.built("core.warning_action").await? {
+        if let Some(done) = self.built(table::ACTION).await? {
             life.acted(|name| names.contains(name), &table::actions(bounds, &done).await?);
         }
         if finds {
@@ -166,6 +208,14 @@ impl Building<'_, '_> {
             life.found(findings, today);
         }
         let events = life.end(today);
+        if let (true, Some(rule)) = (finds, &product.file.warning) {
+            let recent = |event: &&Event| event.step == Step::Opened && event.day > today - 7 && event.pool.is_some();
+            let pooled = known.iter().chain(&events).filter(recent).count();
+            if pooled > 0 {
+                let args: [&dyn std::fmt::Display; 3] = [&product.name, &pooled, &rule.alerts_per_week];
+                self.watch.said(Message::new("warn_propose", &args));
+            }
+        }
         if events.is_empty() {
             return Ok(events);
         }

@@ -280,13 +280,9 @@ impl Hints {
         facts.next().map(|fact| fact.county.as_str())
     }
 
-    /// What is told of a place (degrees, WGS-84) with a call of a category, on a day (days since 1970-01-01).
-    ///
-    /// # Errors
-    /// `Input` for what is no place.
-    pub fn at(&self, (lon, lat): (f64, f64), category: &str, today: i32) -> Result<Told> {
-        let here = cell_of(lon, lat)?;
-        let facts = self.cells.get(&here).map_or(&[][..], Vec::as_slice);
+    /// What is told of a cell with a call of a category, on a day (days since 1970-01-01).
+    pub fn at(&self, cell: i64, category: &str, today: i32) -> Told {
+        let facts = self.cells.get(&cell).map_or(&[][..], Vec::as_slice);
         let group = self.groups.get(category).map(String::as_str).unwrap_or_default();
         let of = |about: About| facts.iter().filter(move |fact| fact.kind == about);
         let seen = |fact: &&Fact| !self.hidden.contains(&fact.hint_id());
@@ -333,12 +329,12 @@ impl Hints {
             first(last[1]),
         ];
         let any = facts.first();
-        Ok(Told {
+        Told {
             county: any.map(|fact| fact.county.clone()),
             place: any.map(|fact| [fact.label_zh.clone(), fact.label_en.clone()]),
             as_of: any.map(|fact| fact.last_day.clone()),
             hints: ranked.into_iter().flatten().take(MOST).collect(),
-        })
+        }
     }
 }
 
@@ -354,11 +350,13 @@ pub fn cell_of(lon: f64, lat: f64) -> Result<i64> {
 mod tests {
     use super::*;
 
-    const AT: (f64, f64) = (117.0, 34.0);
+    fn here() -> i64 {
+        cell_of(117.0, 34.0).expect("a cell")
+    }
 
     fn fact(kind: About, subject: &str, weight: i64) -> Fact {
         Fact {
-            cell: cell_of(AT.0, AT.1).expect("a cell"),
+            cell: here(),
             cell_text: "89".to_owned(),
             county: "990101".to_owned(),
             label_zh: "地点".to_owned(),
@@ -402,18 +400,15 @@ mod tests {
     #[test]
     fn three_lines_those_that_matter_most_for_the_call() {
         let today = calendar::day("2025-12-31").expect("a day");
-        let at = |category: &str| hints().at(AT, category, today).expect("told");
+        let at = |category: &str| hints().at(here(), category, today);
         // its own category, else its group, else what is grave
         assert_eq!(subjects(&at("0201")), ["H1", "0201", "C1"]);
         assert_eq!(subjects(&at("0301")), ["H1", "0302", "S1"]);
         assert_eq!(subjects(&at("0601")), ["H1", "0201", "C1"]);
         assert_eq!(at("0201").hints[0].age_days, Some(30));
-        let nowhere = hints().at((118.0, 34.0), "0201", today).expect("told");
+        let nowhere = hints().at(cell_of(118.0, 34.0).expect("a cell"), "0201", today);
         assert_eq!((nowhere.hints.len(), nowhere.county), (0, None));
-        assert_eq!(
-            hints().at((200.0, 34.0), "0201", today).expect_err("no place").key(),
-            "hint_place_wrong"
-        );
+        assert_eq!(cell_of(200.0, 34.0).expect_err("no place").key(), "hint_place_wrong");
     }
 
     #[test]
@@ -423,10 +418,10 @@ mod tests {
         let mark = |said, at| Mark::line(&hazard, "990101", said, at).expect("a mark").0;
         let (early, late) = ("2025-12-31T00:00:00Z", "2025-12-31T08:00:01+08:00");
         hints.marked(&[mark(Verdict::Wrong, early)]);
-        let told = hints.at(AT, "0201", 0).expect("told");
+        let told = hints.at(here(), "0201", 0);
         assert_eq!(subjects(&told), ["0201", "C1", "S1"]);
         hints.marked(&[mark(Verdict::Useful, late), mark(Verdict::Wrong, early)]);
-        assert_eq!(subjects(&hints.at(AT, "0201", 0).expect("told"))[0], "H1");
+        assert_eq!(subjects(&hints.at(here(), "0201", 0))[0], "H1");
         assert_eq!(hints.county(&hazard), Some("990101"));
         let card = Card {
             category: "0201".to_owned(),

@@ -2,6 +2,7 @@
 
 mod action;
 pub mod backtest;
+pub mod call;
 pub mod hint;
 pub mod life;
 pub mod replay;

@@ -31,6 +31,8 @@ pub const WARNING: &str = "ops.warning";
 pub const RECEIPT: &str = "ops.receipt";
 /// What products showed when they were run again.
 pub const BACKTEST: &str = "ops.backtest";
+/// What people did about them.
+pub const ACTION: &str = "core.warning_action";
 /// The list of categories.
 pub const CATEGORY: &str = "ref.category";
 /// Events of one product, or rows of its model, at most: more than a century of the largest budget.
@@ -297,6 +299,20 @@ pub async fn add(
     }
     let rows = batch(warning_schema(), &told)?;
     lake.add_rows(WARNING, &rows, commit).await
+}
+
+/// Makes the table of warnings, where no product ever warned: none is not unknown.
+///
+/// # Errors
+/// As the store fails.
+pub async fn born(lake: &Lake, commit: &Commit) -> Result<()> {
+    match lake.table(WARNING).await? {
+        Some(_) => Ok(()),
+        None => {
+            lake.add_rows(WARNING, &RecordBatch::new_empty(warning_schema()), commit)
+                .await
+        }
+    }
 }
 
 /// Keeps what a product showed.

@@ -240,6 +240,122 @@ fn a_rule_warns_after_it_was_run_over_its_own_past_and_not_before() {
 }
 
 #[test]
+fn a_rule_that_weighs_on_some_waits_for_a_signature_and_what_was_decided_is_on_the_page() {
+    const RULE: &str = "pipelines/rules/surge.toml";
+    let decision = |table: &str| {
+        format!(
+            "[{table}]\nby = \"prevention office\"\nfirst = \"2026-01-01\"\nuntil = \"2099-12-31\"\nreason_zh = \"复核中\"\n\
+             reason_en = \"under review\"\n\n[card]"
+        )
+    };
+    let site = Site::new();
+    let told = |said: &str| {
+        let (code, _, heard) = site.run(&["run"]);
+        assert_eq!(code, Some(0), "{heard}");
+        assert!(heard.contains(said), "no `{said}` in {heard}");
+        heard
+    };
+    let page = || std::fs::read_to_string(site.path.join("pages/overview.html")).expect("a page");
+    // what nobody closed weighs on nobody
+    let of_rule = |column: &str| {
+        site.rows(&format!(
+            "SELECT {column} AS said FROM indicator.disparity WHERE rule = 'surge'"
+        ))
+    };
+    assert_eq!(of_rule("needs_signature")[0]["said"], false);
+    // the table of the night is of the warnings of that night
+    let counted = site.rows(
+        "SELECT (SELECT sum(opened) FROM indicator.warning) AS a, \
+         (SELECT count(DISTINCT warning_id) FROM ops.warning WHERE unit <> 'pool') AS b",
+    );
+    assert!(
+        counted[0]["a"] == counted[0]["b"] && counted[0]["a"] != 0,
+        "{counted:?}"
+    );
+    // the day on which a table says that its false alarms weigh on some more than on others
+    site.edit(
+        "sql/indicator/disparity.sql",
+        &[("  coalesce(lower > 1", "  rule = 'surge' OR coalesce(lower > 1")],
+    );
+    told("");
+    assert!(told("surge: its false alarms of a year weigh").contains("[signed]"));
+    site.edit(RULE, &[("[card]", &decision("signed"))]);
+    assert!(!told("").contains("its false alarms"));
+    assert!(page().contains("signed by prevention office until 2099-12-31: under review"));
+    site.edit(RULE, &[("[card]", &decision("suspended"))]);
+    told("surge: suspended by prevention office until 2099-12-31");
+    assert!(page().contains("are suspended by prevention office until 2099-12-31: under review"));
+    for (from, to, said) in [
+        ("until = \"2099-12-31\"", "until = \"2025-12-31\"", "until"),
+        ("first = \"2026-01-01\"", "first = \"soon\"", "soon"),
+        ("by = \"prevention office\"", "by = \" \"", "by"),
+    ] {
+        site.edit(RULE, &[("[card]", &decision("suspended").replace(from, to))]);
+        let (code, _, heard) = site.run(&["plan"]);
+        assert_eq!(code, Some(2), "{heard}");
+        assert!(heard.contains(RULE) && heard.contains(said), "{heard}");
+    }
+}
+
+#[test]
+fn a_feed_ten_times_as_noisy_is_told_together_and_nothing_is_left_out() {
+    let site = Site::new();
+    // ten more calls for each one of the newest day, in the counties that write the standard columns
+    for county in ["101", "102", "104", "105", "107", "109", "110", "171"] {
+        let path = site.path.join(format!("inbox/alarm/990{county}.csv"));
+        // one county writes in another encoding
+        let Ok(mut said) = String::from_utf8(std::fs::read(&path).expect("calls")) else {
+            continue;
+        };
+        let newest: Vec<String> = said
+            .lines()
+            .filter(|line| line.contains(",2025-12-31 "))
+            .map(str::to_owned)
+            .collect();
+        for (number, line) in newest.iter().enumerate() {
+            let rest = line.split_once(',').expect("a number").1;
+            let rest = rest.split_once(',').expect("a first call").1;
+            for copy in 0..10 {
+                said.push_str(&format!("990{county}20251231{copy}{number:05},,{rest}\n"));
+            }
+        }
+        std::fs::write(path, said).expect("calls");
+    }
+    let budget = 20;
+    let (code, _, heard) = site.run(&["run"]);
+    assert!(matches!(code, Some(0 | 1)), "{heard}");
+    assert!(
+        heard.contains("surge: of seven days") && heard.contains("[suspended]"),
+        "{heard}"
+    );
+    let of = |condition: &str| {
+        let sql = format!(
+            "SELECT count(*) AS n FROM ops.warning WHERE rule = 'surge' AND act = 'opened' AND biz_date > DATE '2025-12-24' AND {condition}"
+        );
+        site.rows(&sql)[0]["n"].as_u64().expect("a number")
+    };
+    let (alone, pooled, covers) = (
+        of("pool IS NULL AND unit <> 'pool'"),
+        of("pool IS NOT NULL"),
+        of("unit = 'pool'"),
+    );
+    assert_eq!(alone, budget, "{pooled} pooled");
+    assert!(pooled > budget && covers >= 1, "{pooled} pooled under {covers}");
+    // every unit that the model found has its line
+    let missing = site.rows(
+        "SELECT count(*) AS n FROM warning.surge AS f LEFT JOIN ops.warning AS w ON w.rule = 'surge' AND w.biz_date = f.biz_date \
+         AND w.evidence LIKE '%\"area\":\"' || f.area || '\"%' AND w.evidence LIKE '%\"category\":\"' || f.category || '\"%' \
+         WHERE f.biz_date = DATE '2025-12-31' AND w.event_id IS NULL",
+    );
+    assert_eq!(missing[0]["n"], 0, "findings that nobody is told of");
+    let shown = site.ok(&["warn", "list"]);
+    assert!(
+        shown.lines().count() as u64 <= budget * 3 + 40,
+        "a list too long for a night:\n{shown}"
+    );
+}
+
+#[test]
 fn what_was_planted_is_found_as_it_was_known_then() {
     let site = Site::new();
     let truth = site.path.join("truth.json").display().to_string();
