@@ -145,7 +145,7 @@ impl Building<'_, '_> {
         #[derive(Deserialize)]
         struct Row {
             ratio: Option<f64>,
-            lower: f64,
+            lower: Option<f64>,
             upper: Option<f64>,
         }
         let last = self.built.last.as_ref().and_then(|last| last.tables.get(DISPARITY));
@@ -162,7 +162,7 @@ impl Building<'_, '_> {
         let shown = |number: Option<f64>| number.map_or_else(|| "∞".to_owned(), |number| format!("{number:.2}"));
         Ok(row.map(|row| {
             let (ratio, upper) = (shown(row.ratio), shown(row.upper));
-            let args: [&dyn std::fmt::Display; 4] = [&rule, &ratio, &shown(Some(row.lower)), &upper];
+            let args: [&dyn std::fmt::Display; 4] = [&rule, &ratio, &shown(row.lower), &upper];
             Message::new("gate_disparity", &args)
         }))
     }

@@ -298,64 +298,6 @@ fn a_rule_that_weighs_on_some_waits_for_a_signature_and_what_was_decided_is_on_t
 }
 
 #[test]
-fn a_feed_ten_times_as_noisy_is_told_together_and_nothing_is_left_out() {
-    let site = Site::new();
-    // ten more calls for each one of the newest day, in the counties that write the standard columns
-    for county in ["101", "102", "104", "105", "107", "109", "110", "171"] {
-        let path = site.path.join(format!("inbox/alarm/990{county}.csv"));
-        // one county writes in another encoding
-        let Ok(mut said) = String::from_utf8(std::fs::read(&path).expect("calls")) else {
-            continue;
-        };
-        let newest: Vec<String> = said
-            .lines()
-            .filter(|line| line.contains(",2025-12-31 "))
-            .map(str::to_owned)
-            .collect();
-        for (number, line) in newest.iter().enumerate() {
-            let rest = line.split_once(',').expect("a number").1;
-            let rest = rest.split_once(',').expect("a first call").1;
-            for copy in 0..10 {
-                said.push_str(&format!("990{county}20251231{copy}{number:05},,{rest}\n"));
-            }
-        }
-        std::fs::write(path, said).expect("calls");
-    }
-    let budget = 20;
-    let (code, _, heard) = site.run(&["run"]);
-    assert!(matches!(code, Some(0 | 1)), "{heard}");
-    assert!(
-        heard.contains("surge: of seven days") && heard.contains("[suspended]"),
-        "{heard}"
-    );
-    let of = |condition: &str| {
-        let sql = format!(
-            "SELECT count(*) AS n FROM ops.warning WHERE rule = 'surge' AND act = 'opened' AND biz_date > DATE '2025-12-24' AND {condition}"
-        );
-        site.rows(&sql)[0]["n"].as_u64().expect("a number")
-    };
-    let (alone, pooled, covers) = (
-        of("pool IS NULL AND unit <> 'pool'"),
-        of("pool IS NOT NULL"),
-        of("unit = 'pool'"),
-    );
-    assert_eq!(alone, budget, "{pooled} pooled");
-    assert!(pooled > budget && covers >= 1, "{pooled} pooled under {covers}");
-    // every unit that the model found has its line
-    let missing = site.rows(
-        "SELECT count(*) AS n FROM warning.surge AS f LEFT JOIN ops.warning AS w ON w.rule = 'surge' AND w.biz_date = f.biz_date \
-         AND w.evidence LIKE '%\"area\":\"' || f.area || '\"%' AND w.evidence LIKE '%\"category\":\"' || f.category || '\"%' \
-         WHERE f.biz_date = DATE '2025-12-31' AND w.event_id IS NULL",
-    );
-    assert_eq!(missing[0]["n"], 0, "findings that nobody is told of");
-    let shown = site.ok(&["warn", "list"]);
-    assert!(
-        shown.lines().count() as u64 <= budget * 3 + 40,
-        "a list too long for a night:\n{shown}"
-    );
-}
-
-#[test]
 fn what_was_planted_is_found_as_it_was_known_then() {
     let site = Site::new();
     let truth = site.path.join("truth.json").display().to_string();
