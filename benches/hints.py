@@ -39,7 +39,7 @@ cold = sorted(seconds([args.program, "--site", args.site, "hints", "--lon", one[
 start = time.perf_counter()
 with subprocess.Popen([args.program, "--site", args.site, "--quiet", "hints", "--pipe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                       text=True, bufsize=1) as pipe:
-    times, told, unknown, opened = [], 0, 0, None
+    times, told, errors, opened = [], 0, 0, None
     for question in questions:
         asked = time.perf_counter()
         pipe.stdin.write(question + "\n"); pipe.stdin.flush()
@@ -50,9 +50,9 @@ with subprocess.Popen([args.program, "--site", args.site, "--quiet", "hints", "-
         else:
             times.append(took)
         told += len(answer.get("hints", []))
-        unknown += "error" in answer
+        errors += "error" in answer
     pipe.stdin.close()
 times.sort()
-print(f"{len(questions)} calls, {told / len(questions):.2f} hints each, {unknown} without a position; release open after {opened:.2f} s.\n")
+print(f"{len(questions)} calls, {told / len(questions):.2f} hints each, {errors} answered with an error, such as that no position is kept; release open after {opened:.2f} s.\n")
 print("| p50 | p99 | most | cold command, median of 5 |\n|---|---|---|---|")
 print(f"| {1e3 * times[len(times) // 2]:.2f} ms | {1e3 * times[int(len(times) * .99)]:.2f} ms | {1e3 * times[-1]:.1f} ms | {cold[2]:.2f} s |")

@@ -167,7 +167,7 @@ LASTS = {"surge": 2, "cluster": 6, "chain": 14}
 def cause(rule, event, holidays):
     """Why a rule had no chance, or little, to see what was planted."""
     if event["kind"] not in LASTS:
-        return "offline for less than the twelve hours the rule asks for" if event["size"] <= 1 else "online again before the night"
+        return "of a day, where the rule asks for twelve hours" if event["size"] <= 1 else "longer than a day"
     a_day = event["size"] / LASTS[event["kind"]]
     first, last = (datetime.date.fromisoformat(event[name]) for name in ("first_day", "last_day"))
     if rule == "surge" and all(str(first + datetime.timedelta(days=n)) in holidays for n in range((last - first).days + 1)):

@@ -8,6 +8,7 @@ use crate::engine::Bounds;
 use crate::error::{Kind, Result, fail};
 use crate::lake::{Commit, Pin, ReleaseTable, Table};
 use crate::message::{Language, Message};
+use crate::model::product::Decision;
 use crate::model::{Model, Product, pinned};
 use crate::pipeline::build::Building;
 use crate::pipeline::plan::standing;
@@ -69,8 +70,7 @@ impl Building<'_, '_> {
                 }
             }
         }
-        let commit = Commit::of(&self.run.run_id, self.record.fence(), String::new());
-        table::born(self.run.lake, &commit).await?;
+        table::born(self.run.lake, &self.commit()).await?;
         for name in [table::WARNING, table::RECEIPT, table::BACKTEST] {
             if let Some(table) = self.run.lake.table(name).await? {
                 self.session
@@ -95,11 +95,12 @@ impl Building<'_, '_> {
                 &[&product.name, &product.file.card.ends],
             )));
         }
-        if let Some(word) = product.file.suspended.as_ref().filter(|word| word.holds(today)) {
-            let args: [&dyn std::fmt::Display; 3] = [&product.name, &word.by, &word.until];
+        let holds = |decision: &&Decision| decision.holds(today);
+        if let Some(decision) = product.file.suspended.as_ref().filter(holds) {
+            let args: [&dyn std::fmt::Display; 3] = [&product.name, &decision.by, &decision.until];
             return Ok(Some(Message::new("gate_suspended", &args)));
         }
-        if !product.file.signed.as_ref().is_some_and(|word| word.holds(today))
+        if product.file.signed.as_ref().filter(holds).is_none()
             && let Some(why) = self.disparity(&product.name).await?
         {
             return Ok(Some(why));
@@ -132,8 +133,7 @@ impl Building<'_, '_> {
             Some(kept) => kept,
             None => {
                 let (shown, _) = desk.run((last - 7 * i32::from(gate.weeks) + 1, last)).await?;
-                let commit = Commit::of(&self.run.run_id, self.record.fence(), String::new());
-                table::keep(lake, &shown, &commit).await?;
+                table::keep(lake, &shown, &self.commit()).await?;
                 shown
             }
         };
@@ -165,6 +165,10 @@ impl Building<'_, '_> {
             let args: [&dyn std::fmt::Display; 4] = [&rule, &ratio, &shown(row.lower), &upper];
             Message::new("gate_disparity", &args)
         }))
+    }
+
+    fn commit(&self) -> Commit {
+        Commit::of(&self.run.run_id, self.record.fence(), String::new())
     }
 
     /// The business day of the run's clock.
@@ -225,7 +229,7 @@ impl Building<'_, '_> {
         if events.iter().any(|event| event.finding.is_some()) {
             self.pin(&receipt, &inputs).await?;
         }
-        let commit = Commit::of(&self.run.run_id, self.record.fence(), String::new());
+        let commit = self.commit();
         table::add((lake, bounds), product, known.len(), &events, &receipt, &commit).await?;
         Ok(events)
     }
