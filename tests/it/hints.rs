@@ -101,6 +101,59 @@ fn what_a_crew_reads_is_short_dated_and_about_the_place() {
 }
 
 #[test]
+fn a_call_is_found_by_its_number_whether_it_is_held_ready_or_looked_up() {
+    let site = Site::new();
+    let calls = std::fs::read_to_string(site.home.path().join("city/inbox/alarm/990101.csv")).expect("calls");
+    let numbers: Vec<&str> = calls
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .take(40)
+        .collect();
+    let asked = || -> Vec<Value> {
+        let mut pipe = fenghuo()
+            .args(["--site", &site.path(), "--lang", "en", "--quiet", "hints", "--pipe"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let mut questions = pipe.stdin.take().expect("its input");
+        for number in numbers.iter().chain(&["nosuchnumber"]) {
+            writeln!(questions, "{}", json!({ "alarm": number })).expect("a question");
+        }
+        drop(questions);
+        let answers = BufReader::new(pipe.stdout.take().expect("its output")).lines();
+        let answers = answers.map(|line| serde_json::from_str::<Value>(&line.expect("a line")).expect("JSON"));
+        // until when it holds is another moment each time
+        let answers = answers.map(|mut answer| {
+            answer.as_object_mut().expect("an answer").remove("valid_until");
+            answer
+        });
+        let answers = answers.collect();
+        assert!(pipe.wait().expect("an end").success());
+        answers
+    };
+    let ready = asked();
+    assert_eq!(ready.len(), numbers.len() + 1);
+    let told = ready.iter().filter(|answer| answer["hints"].is_array()).count();
+    let nowhere = ready
+        .iter()
+        .filter(|answer| answer["error"].to_string().contains("no position"))
+        .count();
+    assert!(told > 0 && nowhere > 0, "{told} told, {nowhere} without a position");
+    assert!(
+        ready[numbers.len()]["error"].to_string().contains("no call record"),
+        "{ready:?}"
+    );
+    // with room for no day at all each is looked for in the table
+    let path = site.home.path().join("city/fenghuo.toml");
+    let said = std::fs::read_to_string(&path).expect("settings");
+    assert!(!said.contains("[limits]"));
+    std::fs::write(&path, format!("{said}\n[limits]\nhint_calls = 0\n")).expect("settings");
+    assert_eq!(asked(), ready);
+}
+
+#[test]
 fn what_is_wrong_goes_at_once_and_stays_away_after_the_next_night() {
     let site = Site::new();
     let place = site.rows(BUSY).remove(0);
